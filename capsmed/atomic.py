@@ -1,0 +1,52 @@
+"""Files that are either whole or not there: write beside, then rename."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from capsmed.errors import CapsmedError
+
+
+def write(path: Path, writer: Callable[[Path], None]) -> None:
+    """Let ``writer`` fill a temporary file in the folder of ``path``, then rename it to ``path``.
+
+    ``os.replace`` is used, so this holds on Windows too. An interrupted write leaves ``path`` as
+    it was.
+
+    Raises:
+        CapsmedError: the disk is full or the folder cannot be written; ``path`` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CapsmedError(_cannot_write(path, error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` with Unix line ends to ``path`` in one step."""
+    write(path, lambda temporary: _dump(temporary, text))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON to ``path`` in one step; NaN is refused."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _dump(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{path}: cannot be written ({reason}); free some space or choose another folder"

@@ -1,0 +1,126 @@
+"""Commands on what capsmed consists of: its components, cohorts, data sets and pipelines."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from capsmed import shipped
+from capsmed.cli.options import OUT
+from capsmed.cli.progress import bar
+from capsmed.errors import ConfigError, did_you_mean
+
+
+@click.command(name="list")
+def list_parts() -> None:
+    """List the components, configurations and pipelines there are."""
+    from capsmed import plugins
+    from capsmed.data.fetch import SOURCES
+    from capsmed.data.readers import READERS
+    from capsmed.engines.components import REGISTRIES
+    from capsmed.networks.routing import Routing
+
+    loaded = plugins.load()
+    _line("networks", REGISTRIES["network"])
+    _line("routings", [name.lower() for name in Routing.names])
+    _line("losses", REGISTRIES["loss"])
+    _line("optimizers", REGISTRIES["optimizer"])
+    _line("schedules", REGISTRIES["schedule"])
+    _line("image files", READERS)
+    _line("data sets", SOURCES)
+    _line("pipelines", shipped.names("pipelines"))
+    _line("plugins", loaded)
+    click.echo("configurations:")
+    for name in shipped.names("configs"):
+        click.echo(f"  {name:<15} {_purpose(shipped.folder('configs') / f'{name}.yaml')}")
+
+
+def _line(title: str, names: object) -> None:
+    click.echo(f"{title + ':':<15} {', '.join(sorted(names)) or '-'}")  # type: ignore[call-overload]
+
+
+def _purpose(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+
+
+@click.group()
+def cohort() -> None:
+    """Work with cohorts."""
+
+
+@cohort.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--cases", type=click.IntRange(min=1), help="Only this many; default: all.")
+def demo(out: Path, cases: int | None) -> None:
+    """Render the embedded cohort into the folder OUT: real outlines, synthetic pixels."""
+    from capsmed.data.demo import write
+
+    with bar("rendering") as progress:
+        table = write(out, cases=cases, progress=progress)
+    click.echo(f"{table}: use it with --set data.cohort={table}")
+
+
+@click.group()
+def data() -> None:
+    """Download public data sets."""
+
+
+@data.command()
+@click.argument("name")
+@OUT
+@click.option(
+    "--file",
+    "by_hand",
+    type=click.Path(path_type=Path, exists=True),
+    help="A file, or a folder of files, that was fetched by hand.",
+)
+def get(name: str, out: Path | None, by_hand: Path | None) -> None:
+    """Download the public data set NAME; its size, licence and checksum are shown.
+
+    It goes to --out, by default the folder NAME in CAPSMED_DATA, or in ./data if that is not set.
+    """
+    from capsmed.data.fetch import get as fetch
+
+    home = os.environ.get("CAPSMED_DATA")
+    with bar(name) as progress:
+        target = fetch(
+            name,
+            out or Path(home or "data") / name,
+            by_hand=by_hand,
+            say=click.echo,
+            progress=progress,
+        )
+    click.echo(f"use it with --set data.cohort={target}")
+    if out is None and not home:
+        click.echo("or set CAPSMED_DATA=data, which the shipped configurations start from")
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("--fast", is_flag=True, help="A small version, to see that it works.")
+@OUT
+def run(pipeline: str, fast: bool, out: Path | None) -> None:
+    """Run the shipped PIPELINE, or a Python file that defines main(out, fast)."""
+    path = Path(pipeline) if pipeline.endswith(".py") else shipped.find("pipelines", pipeline)
+    if path is None or not path.is_file():
+        known = shipped.names("pipelines")
+        raise ConfigError(
+            f"run: expected a pipeline ({', '.join(known) or 'none is shipped'}) or a Python file, "
+            f"got {pipeline!r}{did_you_mean(pipeline, known)}"
+        )
+    _module(path).main(out or Path("runs") / path.stem, fast=fast)
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"capsmed_pipeline_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path}: expected a Python file, got something else")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "main"):
+        raise ConfigError(f"{path}: expected a function main(out, fast), got none")
+    return module

@@ -1,0 +1,47 @@
+"""The result of a run, printed from its metrics.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from capsmed.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from capsmed.config import Experiment
+
+
+def is_finished(run: Path, experiment: Experiment, base: Path) -> bool:
+    """Whether ``run`` has all results of exactly this experiment (paths starting at ``base``)."""
+    files = [run / name for name in ("config.yaml", "metrics.json", "report.html")]
+    if not all(file.is_file() for file in files):
+        return False
+    from capsmed import config
+
+    return files[0].read_text(encoding="utf-8") == config.dump(config.rebase(experiment, base, run))
+
+
+def show(run: Path) -> None:
+    """Print metrics with their intervals, the network beside its baselines, and the report's path.
+
+    Raises:
+        CheckpointError: the run has no metrics that can be read.
+    """
+    from rich.console import Console
+
+    from capsmed.report import console_table
+
+    try:
+        metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{run}: expected metrics.json of a finished run, got none that can be read; "
+            f"finish it with `capsmed train --resume {run}`"
+        ) from error
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(console_table(metrics))
+    if (run / "report.html").is_file():
+        console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)

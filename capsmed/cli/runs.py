@@ -1,0 +1,150 @@
+"""Commands on a run folder: train, evaluate, report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from capsmed.cli.options import ALLOW_IMPORT, CONFIG, DATA_ROOT, OUT, RUN, SET
+from capsmed.cli.program import Stopped
+from capsmed.cli.result import is_finished, show
+
+if TYPE_CHECKING:
+    from capsmed.config import Loaded
+
+
+@click.command()
+@CONFIG
+@SET
+@OUT
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with an interrupted run; its own configuration is used.",
+)
+@click.option(
+    "--continue",
+    "go_on",
+    is_flag=True,
+    help="With --config: go on with the run if it exists, or show its finished result.",
+)
+@click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@DATA_ROOT
+@ALLOW_IMPORT
+def train(
+    source: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: Path | None,
+    go_on: bool,
+    device: str | None,
+    data_root: Path | None,
+    allow_import: tuple[str, ...],
+) -> None:
+    """Train, evaluate and report one experiment."""
+    from capsmed import config
+
+    if (source is None) == (resume is None):
+        raise click.UsageError("give either --config FILE_OR_NAME or --resume RUN")
+    if device is not None:
+        overrides = (*overrides, f"device={device}")
+    if resume is not None:
+        loaded = config.load_run(resume, overrides)
+    else:
+        loaded = config.load(str(source), overrides)
+    experiment = loaded.experiment
+    folder = resume or out or Path(experiment.output or Path("runs") / experiment.name)
+    goes_on = resume is not None or (go_on and (folder / "config.yaml").is_file())
+    if goes_on and is_finished(folder, experiment, loaded.base):
+        click.echo(f"{folder} is finished; its result:")
+        show(folder)
+        return
+    _train(loaded, folder, goes_on, data_root, allow_import)
+
+
+def _train(
+    loaded: Loaded,
+    folder: Path,
+    resume: bool,
+    data_root: Path | None,
+    allow_import: Sequence[str],
+) -> None:
+    click.echo("loading libraries ...", err=True)
+    try:
+        from capsmed import plugins
+        from capsmed.engines.train import train
+
+        plugins.load()
+        run = train(
+            loaded.experiment,
+            base=loaded.base,
+            out=folder,
+            resume=resume,
+            command=shlex.join(["capsmed", *sys.argv[1:]]),
+            data_root=data_root,
+            allow_import=allow_import,
+        )
+        _report(run)
+    except KeyboardInterrupt as error:
+        raise Stopped(_how_to_go_on(folder)) from error
+
+
+def _report(run: Path) -> None:
+    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process reports
+        return
+    from capsmed.report import write_report
+
+    write_report(run)
+    show(run)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    if not (folder / "config.yaml").is_file():
+        return "stopped before anything was written; start again with the same command"
+    return f"stopped; go on with `capsmed train --resume {shlex.quote(str(folder))}`"
+
+
+@click.command()
+@RUN
+@click.option("--cohort", help="Another cohort to predict: a table, a whole set, or 'demo'.")
+@click.option(
+    "--overlap",
+    type=click.Choice(["drop", "out-of-fold"]),
+    help="What to do with patients of the other cohort that the run has trained on.",
+)
+@click.option("--name", help="Name of the evaluation; default: the cohort file's.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
+@DATA_ROOT
+def evaluate(
+    folder: Path,
+    cohort: str | None,
+    overlap: Literal["drop", "out-of-fold"] | None,
+    name: str | None,
+    device: str,
+    data_root: Path | None,
+) -> None:
+    """Measure a run again, or on another cohort."""
+    from capsmed import plugins
+    from capsmed.engines.evaluate import evaluate as evaluate_run
+
+    plugins.load()
+    result = evaluate_run(
+        folder, cohort=cohort, overlap=overlap, name=name, data_root=data_root, device=device
+    )
+    show(result)
+
+
+@click.command()
+@RUN
+def report(folder: Path) -> None:
+    """Write plots and report.html of a run again; images are not needed."""
+    from capsmed.report import write_report
+
+    click.echo(write_report(folder))

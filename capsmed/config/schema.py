@@ -1,0 +1,221 @@
+"""The schema of an experiment: the one place of its defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
+
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Fraction = Annotated[Number, Field(ge=0, lt=1)]
+Count = Annotated[Whole, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration that refuses unknown keys and infinite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Component(BaseModel):
+    """A registered part by name; every other key is an option of its constructor."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: Annotated[str, Field(min_length=1)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The constructor's options: all keys but ``name``."""
+        return dict(self.model_extra or {})
+
+
+def _component(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Named = Annotated[Component, BeforeValidator(_component, json_schema_input_type=str | Component)]
+
+
+class Data(Section):
+    """Where the cases come from and what their labels mean."""
+
+    cohort: str = Field(
+        description="'demo', a table (.csv, .tsv, .xlsx), a MedMNIST-layout .npz, "
+        "a folder of IDX files, or 'digits'"
+    )
+    encoding: str = Field("utf-8", description="text encoding of a CSV or TSV table")
+    frame: Literal["RAS", "LPS"] | None = Field(
+        None, description="frame of the columns x, y, z in mm; required when the table has them"
+    )
+    classes: tuple[str, ...] | None = Field(
+        None, description="labels in class order; others are left out. Default: all, sorted"
+    )
+    positive: str | None = Field(
+        None, description="the class whose probability AUC ranks; default: the last of two"
+    )
+    diameter: str | None = Field(
+        None,
+        description="column with the lesion's diameter in mm; default: 'diameter_mm', "
+        "'eq_diameter_mm', or measured on the mask",
+    )
+    on_bad_case: Literal["error", "skip"] = Field(
+        "error", description="skip: leave unusable cases out and list them"
+    )
+    limit: Count | None = Field(None, description="use at most this many cases of each part")
+
+    @model_validator(mode="after")
+    def _classes_agree(self) -> Data:
+        if self.classes is None:
+            return self
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(
+                f"classes: expected two or more different labels, got {list(self.classes)}"
+            )
+        if self.positive is not None and self.positive not in self.classes:
+            raise ValueError(
+                f"positive: expected one of the classes {list(self.classes)}, got {self.positive!r}"
+            )
+        return self
+
+
+class Patch(Section):
+    """The box cut out around the point (or the image's centre), axes along RAS+ x, y, z."""
+
+    spatial_dims: Literal[2, 3] = Field(3, description="2 for pictures and slices")
+    size: tuple[Count, ...] = Field((32, 32, 32), description="voxels along x, y, (z)")
+    spacing: Positive | tuple[Positive, ...] | None = Field(
+        1.5, description="mm between voxels; null keeps the image's own pixels"
+    )
+    window: tuple[Number, Number] | None = Field(
+        (-1000.0, 400.0), description="intensities (HU) mapped to 0 and 1; null: whole-set range"
+    )
+    channels: Count = Field(1, description="of the image; 3 for colour pictures")
+
+    @model_validator(mode="after")
+    def _dimensions_agree(self) -> Patch:
+        if len(self.size) != self.spatial_dims:
+            raise ValueError(
+                f"size: expected {self.spatial_dims} numbers (spatial_dims), got {len(self.size)}"
+            )
+        if isinstance(self.spacing, tuple) and len(self.spacing) != self.spatial_dims:
+            raise ValueError(
+                f"spacing: expected {self.spatial_dims} numbers (spatial_dims), "
+                f"got {len(self.spacing)}"
+            )
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError(f"window: expected low < high, got {list(self.window)}")
+        return self
+
+
+class Augmentation(Section):
+    """Random changes of training patches; 0 or false switches one off."""
+
+    shift: NotNegative = Field(0.0, description="voxels, each axis, whole steps")
+    flip: Flag = Field(False, description="mirror each axis with probability 0.5")
+    rotate: Annotated[Number, Field(ge=0, le=180)] = Field(0.0, description="degrees, each axis")
+    scale: Fraction = Field(0.0, description="0.1 zooms by 0.9 to 1.1")
+    noise: NotNegative = Field(0.0, description="largest sd, in window units")
+    intensity: Fraction = Field(0.0, description="0.1 changes offset and contrast by up to 10%")
+
+
+class Split(Section):
+    """Which cases train, which stop the training, which test."""
+
+    folds: Annotated[Whole, Field(ge=2)] = Field(5, description="each case is tested in one")
+    repeats: Count = Field(1, description="how often folds are drawn anew")
+    seed: Annotated[Whole, Field(ge=0)] = Field(0, description="of drawing the folds")
+    by: Literal["patient", "case"] = Field(
+        "patient", description="case: only where patients are unknown; scores may be inflated"
+    )
+    column: Literal["fold", "split"] | None = Field(
+        None,
+        description="use the table's own column instead of drawing folds; null: use "
+        "'split' or 'fold' where the source has one",
+    )
+    leave_out: str | None = Field(None, description="one fold for each value of this column")
+    inner: Fraction = Field(
+        0.2, description="share of the training part's patients kept for early stopping; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _one_way_of_splitting(self) -> Split:
+        if self.column is not None and self.leave_out is not None:
+            raise ValueError(
+                f"leave_out: expected only one of column and leave_out, got both "
+                f"({self.column!r} and {self.leave_out!r})"
+            )
+        return self
+
+
+class Training(Section):
+    """How long and how the network is fitted."""
+
+    epochs: Count = Field(30, description="passes over the training part")
+    batch_size: Count = Field(16, description="cases a step, over all processes")
+    patience: Count | None = Field(
+        None,
+        description="stop after this many epochs without a better inner score; "
+        "null: run all epochs (best.pt is still the best inner epoch)",
+    )
+    select: Literal["best", "last"] = Field(
+        "best", description="which checkpoint predicts; without an inner part always the last"
+    )
+    sampling: Literal["balanced", "natural"] = Field(
+        "balanced", description="balanced: classes equally often; natural: each case once"
+    )
+    workers: Annotated[Whole, Field(ge=0)] = Field(0, description="processes that read batches")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: mixed precision"
+    )
+    ema: Fraction = Field(0.0, description="decay of the weights' running mean; 0: none")
+    clip: NotNegative = Field(0.0, description="largest gradient norm; 0: none")
+
+
+class Evaluation(Section):
+    """What is reported and how sure it is."""
+
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="level of the intervals"
+    )
+    bootstrap: Annotated[Whole, Field(ge=100)] = Field(2000, description="resamples")
+    baselines: tuple[Literal["size_only", "ordinary_head"], ...] = Field(
+        ("size_only",),
+        description="size_only needs diameters or masks; ordinary_head trains the "
+        "same encoder with flatten + linear in the same folds",
+    )
+
+
+class Experiment(Section):
+    """One experiment: everything `capsmed train` needs to know."""
+
+    schema_version: Literal[1] = Field(1, description="of this file format")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = Field(
+        description="names the run folder"
+    )
+    output: str | None = Field(None, description="the run folder; default runs/<name>")
+    seeds: Annotated[tuple[Annotated[Whole, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (0,), description="one whole run of all folds for each"
+    )
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = Field(
+        "auto", description="auto, cpu, cuda, cuda:1, mps"
+    )
+    data: Data
+    patch: Patch = Patch()
+    augmentation: Augmentation = Augmentation()
+    split: Split = Split()
+    network: Named = Field(Component(name="capsnet"), description="and its options")
+    loss: Named = Field(Component(name="capsule"), description="and its options")
+    optimizer: Named = Field(Component(name="adam"), description="and its options, such as lr")
+    schedule: Named = Field(Component(name="constant"), description="of the learning rate")
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Experiment:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: expected different numbers, got {list(self.seeds)}")
+        return self

@@ -1,0 +1,34 @@
+"""The exceptions a user may see: one line each, exit code 1, no traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class CapsmedError(Exception):
+    """Base of every error that is the user's to mend.
+
+    The message reads 'where: expected ..., got ...; do this'.
+    """
+
+
+class ConfigError(CapsmedError):
+    """The experiment's configuration is wrong, or asks for what is not there."""
+
+
+class DataError(CapsmedError):
+    """A table, an image or a label cannot be used as it is."""
+
+
+class CheckpointError(CapsmedError):
+    """A checkpoint or run folder does not fit what was asked of it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' with the nearest of ``known``, or nothing.
+
+    >>> did_you_mean("epoch", ["epochs", "ema"])
+    "; did you mean 'epochs'?"
+    """
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""
