@@ -1,0 +1,1 @@
+"""Larger parts of a network: the convolutional encoder and the reconstruction decoders."""

@@ -1,0 +1,58 @@
+"""Squash: short vectors shrink towards zero, long ones towards length one."""
+
+from __future__ import annotations
+
+from monai.networks.layers.factories import Act
+from torch import Tensor, nn
+
+from capsmed.networks.registry import add_class
+
+
+def squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
+    r"""Scale each vector to a length below one, keeping its direction.
+
+    .. math:: v = \frac{|s|^2}{1 + |s|^2} \frac{s}{|s|}
+        = s \, \frac{\sqrt{|s|^2 + \epsilon}}{1 + |s|^2}
+
+    Sabour, Frosst & Hinton 2017 (arXiv 1710.09829), equation 1. The second form, with its small
+    ``eps``, never divides by a length, so value and gradient are finite at a zero vector.
+
+    Args:
+        vectors: any shape.
+        dim: the axis that holds the vectors' components.
+        eps: added to the squared length under the root.
+
+    Returns:
+        A tensor of the same shape.
+
+    >>> import torch
+    >>> squash(torch.tensor([3.0, 4.0])).norm().item()  # 25 / 26
+    0.961538...
+    """
+    squared = (vectors * vectors).sum(dim, keepdim=True)
+    return vectors * ((squared + eps).sqrt() / (1 + squared))
+
+
+class Squash(nn.Module):
+    """`squash` as a layer, registered in MONAI's ``Act`` as ``SQUASH``.
+
+    Args:
+        dim: the axis that holds the vectors' components.
+        eps: added to the squared length under the root.
+    """
+
+    def __init__(self, dim: int = -1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Squash ``vectors`` (any shape) along ``dim``."""
+        return squash(vectors, self.dim, self.eps)
+
+    def extra_repr(self) -> str:
+        """The settings, for ``print(network)``."""
+        return f"dim={self.dim}, eps={self.eps}"
+
+
+add_class(Act, "SQUASH", Squash)
