@@ -1,0 +1,34 @@
+"""Scores and how sure they are: NumPy, SciPy, pandas and scikit-learn only."""
+
+from capsmed.metrics.intervals import bca, newcombe, percentile, wilson
+from capsmed.metrics.scores import (
+    accuracy,
+    auc,
+    balanced_accuracy,
+    decide,
+    macro_auc,
+    sensitivity,
+    specificity,
+)
+from capsmed.metrics.size_only import size_only
+from capsmed.metrics.summary import metrics_json, summarise
+from capsmed.metrics.tables import BASELINES, read_table
+
+__all__ = [
+    "BASELINES",
+    "accuracy",
+    "auc",
+    "balanced_accuracy",
+    "bca",
+    "decide",
+    "macro_auc",
+    "metrics_json",
+    "newcombe",
+    "percentile",
+    "read_table",
+    "sensitivity",
+    "size_only",
+    "specificity",
+    "summarise",
+    "wilson",
+]

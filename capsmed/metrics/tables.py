@@ -1,0 +1,73 @@
+"""The run folder's tables as data frames: ids and labels stay text, numbers become numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+BASELINES = ("size_only", "ordinary_head")
+_WHOLE = ("repeat", "seed", "fold", "target", "epoch", "schema_version")
+_REAL = ("diameter_mm", "threshold")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read predictions.csv, cohort.csv or splits.csv.
+
+    Text is taken as written ('007' and 'NA' stay what they are). Columns named ``prob_*``,
+    ``diameter_mm`` and ``threshold`` are floats, empty cells NaN; repeat, seed and fold integers.
+    """
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    for name in table.columns:
+        if name in _REAL or name.startswith("prob_"):
+            table[name] = pd.to_numeric(table[name].replace("", np.nan)).astype(float)
+        elif name in _WHOLE:
+            table[name] = pd.to_numeric(table[name].replace("", -1)).astype(int)
+    return table
+
+
+def included(cohort: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a cohort table that take part, by its ``status`` or its ``excluded`` column."""
+    if "status" in cohort:
+        return cohort[cohort["status"] == "included"]
+    if "excluded" in cohort:
+        return cohort[cohort["excluded"] == ""]
+    return cohort
+
+
+def probabilities(predictions: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """The columns ``prob_<class>`` in class order; [rows, classes].
+
+    Raises:
+        ValueError: a column is missing or a probability is not finite.
+    """
+    names = [f"prob_{name}" for name in classes]
+    missing = [name for name in names if name not in predictions]
+    if missing:
+        raise ValueError(
+            f"predictions: expected columns {names}, got no {missing}; "
+            f"columns are {list(predictions.columns)}"
+        )
+    values = predictions[names].to_numpy(float)
+    if not np.isfinite(values).all():
+        cases = predictions["case_id"][~np.isfinite(values).all(axis=1)].unique()
+        raise ValueError(
+            f"predictions: expected finite probabilities, got others for {len(cases)} cases, "
+            f"first {cases[0]!r}; the network diverged"
+        )
+    return values
+
+
+def targets(predictions: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """The column ``label`` as class indices; [rows].
+
+    Raises:
+        ValueError: a label is none of the classes.
+    """
+    index = {str(name): i for i, name in enumerate(classes)}
+    values = predictions["label"].astype(str).map(index)
+    if values.isna().any():
+        unknown = sorted(set(predictions["label"][values.isna()].astype(str)))
+        raise ValueError(f"predictions: expected labels {list(classes)}, got {unknown}")
+    return values.to_numpy(int)

@@ -1,0 +1,132 @@
+"""report.html: one page with everything in it, made from the run folder alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from capsmed import atomic
+from capsmed.report import cohort, words
+from capsmed.report.examples import example_plot
+from capsmed.report.methods import methods
+from capsmed.report.plots import (
+    confusion_plot,
+    forest_plot,
+    roc_plot,
+    score_plot,
+    training_plot,
+)
+from capsmed.report.run import RunFiles, read_run
+from capsmed.report.style import FULL, footed, size_of
+
+#: Width of the page's column in CSS pixels, as in the template.
+PAGE = 820
+
+
+def write_report(run: Path, evaluation: Path | None = None) -> Path:
+    """Write plots/*.svg and report.html from a run folder's files; no images are needed.
+
+    Args:
+        run: a finished run folder, or an ``evaluations/<name>`` folder inside one.
+        evaluation: one of its ``evaluations/<name>`` folders, to report on that cohort instead;
+            the plots and the page are then written there.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        CheckpointError: the folder lacks a file of a finished run.
+    """
+    found = read_run(Path(run), evaluation)
+    plots = draw(found)
+    footnote = f"{words.RESEARCH_USE} {words.sentence(found.metrics['note'])}"
+    for name, text in plots.items():
+        atomic.write_text(found.folder / "plots" / f"{name}.svg", footed(text, footnote))
+    page = found.folder / "report.html"
+    atomic.write_text(page, render(found, plots))
+    return page
+
+
+def draw(run: RunFiles) -> dict[str, str]:
+    """The figures that this run has data for, by name, as SVG text."""
+    drawings: dict[str, Callable[[], str | None]] = {
+        "roc": lambda: roc_plot(run),
+        "confusion": lambda: confusion_plot(run),
+        "forest": lambda: forest_plot(run.metrics),
+        "scores": lambda: score_plot(run),
+        "training": lambda: training_plot(run.folds) if _has_history(run) else None,
+        "examples": lambda: example_plot(run),
+    }
+    drawn = {name: drawing() for name, drawing in drawings.items()}
+    return {name: text for name, text in drawn.items() if text is not None}
+
+
+def render(run: RunFiles, plots: dict[str, str]) -> str:
+    """The page as text."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string(
+        files("capsmed.report").joinpath("template.html.j2").read_text(encoding="utf-8")
+    )
+    return template.render(**_content(run), figures={k: _inline(v) for k, v in plots.items()})
+
+
+def _content(run: RunFiles) -> dict[str, Any]:
+    metrics = run.metrics
+    models = {run.model: metrics["model"], **metrics["baselines"]}
+    return {
+        "run": run,
+        "metrics": metrics,
+        "words": words,
+        "headline": words.headline(metrics, _scored(run)),
+        "comparisons": [words.comparison(metrics, name) for name in metrics["baselines"]],
+        "models": models,
+        "rows": words.metric_rows(metrics),
+        "binary": len(metrics["classes"]) == 2,
+        "several_runs": len(metrics["model"]["per_seed"]) > 1,
+        "classes": cohort.class_rows(run),
+        "excluded": cohort.excluded_rows(run),
+        "parts": cohort.part_rows(run),
+        "without_diameter": cohort.without_diameter(run),
+        "methods": " ".join(methods(run)),
+        "decoded": any("reconstruction" in fold.examples for fold in run.folds),
+        "environment": _flat(run.environment),
+    }
+
+
+def _has_history(run: RunFiles) -> bool:
+    return any(len(fold.history) for fold in run.folds)
+
+
+def _scored(run: RunFiles) -> str:
+    if run.evaluation:
+        return f"of the cohort '{run.evaluation}'"
+    several = len(run.splits) and run.splits["fold"].nunique() > 1
+    return "each scored by a model that never saw it" if several else "in the test part"
+
+
+def _inline(svg: str) -> Markup:
+    """An SVG file as an element of the page, at most as wide as the page shows its type alike."""
+    head, rest = svg[svg.index("<svg") :].split(">", 1)
+    width, _ = size_of(head)
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return Markup(f'{head} style="max-width:{width * PAGE / (72 * FULL):.0f}px">{rest}')
+
+
+def _flat(content: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{before}{key} ")
+        elif key != "schema_version" and value not in (None, ""):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            rows.append((f"{before}{key}".replace("_", " "), text))
+    return rows

@@ -1,0 +1,110 @@
+"""The methods paragraph, put together from the run's own config and records."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from capsmed.report.run import RunFiles
+
+
+def methods(run: RunFiles) -> list[str]:
+    """Sentences that say how the numbers were made; only what the run folder records."""
+    config = run.config
+    sentences = [
+        *_data(config.get("data") or {}, config.get("patch") or {}),
+        *_splits(config.get("split") or {}, run),
+        *_training(config),
+        *_folds(run),
+        *_statistics(run),
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _data(data: dict[str, Any], patch: dict[str, Any]) -> list[str]:
+    source = PurePath(str(data.get("cohort", "unknown")).replace("\\", "/")).name
+    size = " × ".join(str(n) for n in patch.get("size") or ())
+    unit = "voxels" if len(patch.get("size") or ()) == 3 else "pixels"
+    spacing = patch.get("spacing")
+    steps = spacing if isinstance(spacing, list) else [spacing]
+    at = f" at {' × '.join(f'{s:g}' for s in steps)} mm" if spacing else " at their own resolution"
+    window = patch.get("window")
+    span = f", intensities {window[0]:g} to {window[1]:g} mapped to 0 to 1" if window else ""
+    return [f"Cohort '{source}'.", f"Inputs of {size} {unit}{at}{span}." if size else ""]
+
+
+def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
+    splits = run.splits
+    if not len(splits):
+        return ["Predictions of the run's trained networks on another cohort."]
+    folds, repeats = splits.groupby("repeat")["fold"].nunique().max(), splits["repeat"].nunique()
+    unit = "patient" if run.metrics["n_patients"] is not None else "case"
+    if folds == 1:
+        text = "One split into training and test part."
+    else:
+        times = f", {repeats} times" if repeats > 1 else ""
+        drawn = f", split seed {split['seed']}" if "seed" in split else ""
+        text = f"Cross-validation in {folds} folds by {unit}{times}{drawn}."
+    inner = int((splits["part"] == "inner").sum())
+    share = f"{100 * split.get('inner', 0):g}% of the {unit}s of each training part were kept aside"
+    return [text, f"{share} to choose the epoch." if inner else "The last epoch predicts."]
+
+
+def _training(config: dict[str, Any]) -> list[str]:
+    training, seeds = config.get("training") or {}, config.get("seeds") or []
+    network, loss, optimiser = (_name(config.get(k)) for k in ("network", "loss", "optimizer"))
+    stop = training.get("patience")
+    early = f", stopped after {stop} without a better inner score" if stop else ""
+    changed = {k: v for k, v in (config.get("augmentation") or {}).items() if v}
+    augmentation = ", ".join(f"{k} {v}" if v is not True else k for k, v in changed.items())
+    return [
+        f"Network {network}, loss {loss}, optimiser {optimiser}, at most "
+        f"{training.get('epochs', '?')} epochs of batches of {training.get('batch_size', '?')}"
+        f"{early}; {training.get('sampling', 'natural')} sampling; seeds "
+        f"{', '.join(str(s) for s in seeds)}.",
+        f"Augmentation: {augmentation}." if augmentation else "No augmentation.",
+    ]
+
+
+def _folds(run: RunFiles) -> list[str]:
+    records = [fold.record for fold in run.folds if fold.record]
+    if not records:
+        return []
+    parameters = {r["parameters"] for r in records if r.get("parameters")}
+    ways = sorted({str(r["threshold_method"]) for r in records if r.get("threshold_method")})
+    best = [r["best_epoch"] for r in records if r.get("best_epoch") is not None]
+    return [
+        f"{max(parameters):,} parameters." if parameters else "",
+        f"Best epoch {_between(best)}." if best else "",
+        f"Threshold of each fold: {', '.join(ways)}." if ways not in ([], ["fixed"]) else "",
+    ]
+
+
+def _statistics(run: RunFiles) -> list[str]:
+    model = run.metrics["model"]
+    used = sorted({model[k]["method"] for k in ("auc", "accuracy") if k in model})
+    runs = len(model["per_seed"])
+    pooled = "Each value is the metric on the pooled test predictions"
+    mean = f", averaged over {runs} runs (repeats and seeds)" if runs > 1 else ""
+    sentences = [
+        f"{pooled}{mean}.",
+        f"AUC: {run.metrics.get('auc_definition', '')}.",
+        f"Intervals: {'; '.join(used)}.",
+    ]
+    if "size_only" in run.metrics["baselines"]:
+        sentences.append(
+            "Size only: logistic regression on the logarithm of the diameter, classes weighted "
+            "equally, fitted in the same training parts."
+        )
+    return sentences
+
+
+def _between(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high} over the folds"
+
+
+def _name(component: Any) -> str:
+    if isinstance(component, dict):
+        return str(component.get("name", "?"))
+    return str(component or "?")

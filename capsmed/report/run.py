@@ -1,0 +1,152 @@
+"""What a report is made from: a run folder, or one of its evaluations, as it lies on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from capsmed.errors import CheckpointError
+from capsmed.metrics.tables import read_table
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One trained fold: its record, its history and its stored examples; empty where absent."""
+
+    repeat: int
+    seed: int
+    fold: int
+    record: dict[str, Any]
+    history: pd.DataFrame
+    examples: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run that a report shows."""
+
+    folder: Path
+    name: str
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    cohort: pd.DataFrame
+    splits: pd.DataFrame
+    config: dict[str, Any]
+    config_text: str
+    environment: dict[str, Any]
+    folds: list[Fold] = field(default_factory=list)
+    evaluation: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in order."""
+        return tuple(self.metrics["classes"])
+
+    @property
+    def positive(self) -> str:
+        """The positive class."""
+        return str(self.metrics["positive"])
+
+    @property
+    def model(self) -> str:
+        """The network's name in predictions.csv."""
+        return str(self.metrics["model"].get("name", "model"))
+
+    def of(self, model: str) -> pd.DataFrame:
+        """The predictions of one model."""
+        return self.predictions[self.predictions["model"] == model]
+
+
+def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
+    """Read a run folder, or one of its ``evaluations/<name>`` folders (alone or as the second).
+
+    Raises:
+        CheckpointError: a file that every finished run has is missing or damaged.
+    """
+    run = Path(run)
+    if evaluation is None and run.parent.name == "evaluations":
+        run, evaluation = run.parent.parent, run
+    folder = Path(evaluation) if evaluation is not None else run
+    config_text = _text(run / "config.yaml")
+    config = yaml.safe_load(config_text) or {}
+    cohort = folder / "cohort.csv"
+    return RunFiles(
+        folder=folder,
+        name=str(config.get("name", run.name)),
+        metrics=_json(folder / "metrics.json"),
+        predictions=_table(folder / "predictions.csv"),
+        cohort=_table(cohort if cohort.exists() else run / "cohort.csv"),
+        splits=_table(run / "splits.csv") if evaluation is None else pd.DataFrame(),
+        config=config,
+        config_text=config_text,
+        environment=_json(run / "environment.json"),
+        folds=_folds(run) if evaluation is None else [],
+        evaluation="" if evaluation is None else folder.name,
+    )
+
+
+def _folds(run: Path) -> list[Fold]:
+    folders = sorted(run.glob("repeat-*/seed-*/fold-*"), key=_numbers)
+    return [_fold(folder) for folder in folders if folder.is_dir()]
+
+
+def _numbers(folder: Path) -> tuple[int, ...]:
+    return tuple(int(part.rsplit("-", 1)[1]) for part in folder.parts[-3:])
+
+
+def _fold(folder: Path) -> Fold:
+    record = folder / "fold.json"
+    history = folder / "history.csv"
+    examples = folder / "examples.npz"
+    repeat, seed, number = _numbers(folder)
+    return Fold(
+        repeat,
+        seed,
+        number,
+        record=_json(record) if record.exists() else {},
+        history=_history(history) if history.exists() else pd.DataFrame(),
+        examples=_arrays(examples) if examples.exists() else {},
+    )
+
+
+def _history(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path).apply(pd.to_numeric, errors="coerce")
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return read_table(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(_unreadable(path)) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(_unreadable(path)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CheckpointError(_unreadable(path)) from error
+
+
+def _unreadable(path: Path) -> str:
+    return (
+        f"{path}: expected this file of a finished run, got none that can be read; "
+        "finish the run with `capsmed train --resume RUN`"
+    )

@@ -1,0 +1,129 @@
+"""Numbers and sentences that the console and the page share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RESEARCH_USE = "Research use only. Not for diagnosis."
+
+#: Metrics in the order of the tables.
+ROWS = {
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "error": "error",
+    "balanced_accuracy": "balanced accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+}
+_LABELS = {"size_only": "size only", "ordinary_head": "ordinary head"}
+
+
+def label_of(model: str) -> str:
+    """A model's name as readers see it."""
+    return _LABELS.get(model, model)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with a true minus sign; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def span(entry: dict[str, Any], percent: bool = False) -> str:
+    """Value and limits: '0.843 (0.712–0.931)' or '0.40% (0.29–0.54)'.
+
+    >>> span({"value": -0.5, "low": -0.75, "high": 0.0})
+    '−0.500 (−0.750 to 0.000)'
+    """
+    if entry["value"] is None:
+        return "–"
+    scale, sign, digits = (100, "%", 2) if percent else (1, "", _digits(entry))
+    value, low, high = (number(scale * entry[key], digits) for key in ("value", "low", "high"))
+    dash = " to " if entry["low"] < 0 else "–"
+    return f"{value}{sign} ({low}{dash}{high})"
+
+
+def sentence(text: str) -> str:
+    """A note with a capital and a full stop; '' stays ''."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def metric_rows(metrics: dict[str, Any]) -> dict[str, str]:
+    """The metrics to tabulate, key to heading; error is for more than two classes."""
+    hidden = set() if len(metrics["classes"]) > 2 else {"error"}
+    return {k: text for k, text in ROWS.items() if k in metrics["model"] and k not in hidden}
+
+
+def level(metrics: dict[str, Any]) -> str:
+    """The confidence in words: '95%'."""
+    return f"{100 * metrics.get('confidence', 0.95):g}%"
+
+
+def headline(metrics: dict[str, Any], scored: str) -> str:
+    """The result in one sentence.
+
+    Args:
+        metrics: content of metrics.json.
+        scored: how the cases came to be scored, to end the sentence with.
+    """
+    model, n_classes = metrics["model"], len(metrics["classes"])
+    if n_classes == 2:
+        what = f"AUC {_long(model['auc'], metrics)} for positive class '{metrics['positive']}'"
+    else:
+        what = f"Error {_long(model['error'], metrics, True)} over {n_classes} classes"
+    runs = len(model["per_seed"])
+    mean = f", mean of {runs} runs" if runs > 1 else ""
+    return f"{what}{mean}, on {who(model)}, {scored}."
+
+
+def who(entry: dict[str, Any]) -> str:
+    """'54 patients', '60 nodules' being '60 cases of 54 patients', or '10,000 cases'."""
+    cases = f"{entry['n_cases']:,} cases"
+    if entry["n_patients"] is None:
+        return f"{cases} (patients unknown)"
+    if entry["n_patients"] == entry["n_cases"]:
+        return f"{entry['n_patients']:,} patients"
+    return f"{cases} of {entry['n_patients']:,} patients"
+
+
+def comparison(metrics: dict[str, Any], baseline: str) -> str:
+    """One baseline beside the network: its AUC, overlap, paired difference."""
+    entry, model = metrics["baselines"][baseline], metrics["model"]
+    gap = entry["auc_difference"]
+    name = {"size_only": "Size alone"}.get(baseline, f"The {label_of(baseline)}")
+    partly = "" if entry["n_cases"] == model["n_cases"] else f" on the {who(entry)} it could score"
+    first = f"{name} reaches AUC {span(entry['auc'])}{partly}"
+    if gap["value"] is None or entry["auc"]["value"] is None:
+        return f"{first}."
+    unit = "cases" if entry["n_patients"] is None else "patients"
+    overlap = "overlap" if _overlap(model["auc"], entry["auc"]) else "do not overlap"
+    return (
+        f"{first}; the intervals {overlap}. Network minus {label_of(baseline)} on the same "
+        f"{unit}: {span(gap)}; {_verdict(gap, label_of(baseline))}."
+    )
+
+
+def no_size_only(metrics: dict[str, Any]) -> str:
+    """Why no size-only model stands beside the network; '' where one does."""
+    if "size_only" in metrics["baselines"]:
+        return ""
+    return "No size-only model: it was not asked for, or too few cases have a diameter."
+
+
+def _verdict(gap: dict[str, Any], baseline: str) -> str:
+    if gap["low"] > 0:
+        return "the network ranks better"
+    if gap["high"] < 0:
+        return f"{baseline} ranks better"
+    return "these data do not tell the two apart"
+
+
+def _overlap(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return first["low"] <= second["high"] and second["low"] <= first["high"]
+
+
+def _long(entry: dict[str, Any], metrics: dict[str, Any], percent: bool = False) -> str:
+    return span(entry, percent).replace("(", f"({level(metrics)} interval ")
+
+
+def _digits(entry: dict[str, Any]) -> int:
+    return 5 if 0.9995 <= entry["value"] < 1 else 3
