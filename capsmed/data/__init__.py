@@ -1,0 +1,1 @@
+"""Cohorts, readers, splits, patches: from the user's files to batches."""

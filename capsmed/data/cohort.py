@@ -1,0 +1,118 @@
+"""The cohort: which cases there are, what they are called, and why a row is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from capsmed import config
+from capsmed.data import assemble, importers, readers, sources, volume
+from capsmed.data.progress import shown
+from capsmed.errors import DataError
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Every row once, in the order of its source; no pixels but those of whole sets.
+
+    Attributes:
+        table: ``case_id``, ``patient_id`` ('' if unknown), ``label``, ``excluded`` ('' or the
+            reason, free of paths and patient ids), ``diameter_mm`` (NaN if unknown), then the
+            source's own columns; ``x``, ``y``, ``z`` are RAS+ mm.
+        classes: labels in class order.
+        positive: the class whose probability is ranked; '' when there are more than two.
+        patients_known: whether ``patient_id`` says anything.
+        source: 'demo', 'table' or 'arrays'.
+        note: shown wherever a result is printed; '' normally.
+        digest: sha256 over the rows and the sizes of the files they name.
+        file: name of the source for messages.
+        root: folder that image paths are relative to.
+        places: 'row 4 (case c3)' by case_id, for messages on the terminal.
+        images: the whole set's array; row ``position`` of the table points into it.
+        value_range: the values of ``images`` that become 0 and 1.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    positive: str
+    patients_known: bool
+    source: str
+    note: str
+    digest: str
+    file: str = "cohort"
+    root: Path | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
+    images: np.ndarray | None = None
+    value_range: tuple[float, float] | None = None
+
+    @classmethod
+    def read(cls, data: config.Data, base: Path, data_root: Path | None = None) -> Cohort:
+        """Read the cohort that ``data`` names.
+
+        Args:
+            data: the config's section.
+            base: folder that a relative ``data.cohort`` is relative to.
+            data_root: folder that image paths are relative to; default: the table's own.
+
+        Raises:
+            DataError: the source is missing or unusable; every bad row is listed.
+        """
+        if data.cohort == "demo":
+            return _demo(cls, data)
+        kind = importers.kind(Path(data.cohort))
+        path = Path(data.cohort) if kind == "digits" else Path(base) / data.cohort
+        if kind != "digits" and not path.exists():
+            raise DataError(sources.missing(path))
+        kind = kind or importers.kind(path)
+        if kind is not None:
+            return cls(**assemble.whole_set(importers.read(kind, path), data, path.name))
+        return cls(**assemble.table(path, data, data_root or path.parent))
+
+    @property
+    def included(self) -> pd.DataFrame:
+        """The rows that take part, with their class index in the column ``target``."""
+        rows = self.table[self.table["excluded"] == ""]
+        index = {name: number for number, name in enumerate(self.classes)}
+        return rows.assign(target=[index[label] for label in rows["label"]]).reset_index(drop=True)
+
+    def volume(self, row: Mapping[str, Any] | pd.Series) -> volume.Volume:
+        """Open the image of one row of the table; no voxel is read yet.
+
+        Raises:
+            DataError: the file cannot be opened.
+        """
+        if self.images is not None:
+            return volume.from_array(self.images[row["position"]], self.value_range, "arrays")
+        return readers.open_volume(assemble.located(row["image"], self.root))
+
+    def place(self, case_id: str) -> str:
+        """Where a case stands in its source, for a message on the terminal."""
+        return self.places.get(case_id, f"case {case_id}")
+
+    def exclude(self, reasons: Mapping[str, str]) -> Cohort:
+        """The same cohort with the cases of ``reasons`` left out.
+
+        Raises:
+            DataError: a class has no case left.
+        """
+        excluded = [
+            old or reasons.get(case, "")
+            for case, old in zip(self.table["case_id"], self.table["excluded"], strict=True)
+        ]
+        smaller = replace(self, table=self.table.assign(excluded=excluded))
+        assemble.check_classes(smaller.table, self.classes, self.file)
+        return smaller
+
+
+def _demo(cls: type[Cohort], data: config.Data) -> Cohort:
+    from capsmed.data import demo
+
+    with shown(True, "rendering the embedded cohort (first use only)") as step:
+        path = Path(demo.table(step))
+    fields = assemble.table(path, data.model_copy(update={"frame": "RAS"}), path.parent)
+    return cls(**{**fields, "source": "demo", "note": demo.NOTE})

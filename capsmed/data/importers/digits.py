@@ -1,0 +1,19 @@
+"""The 1,797 handwritten digits, 8x8 pixels of 0 to 16, that scikit-learn ships (UCI, CC BY 4.0)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from capsmed.data.importers.whole_set import WholeSet, names
+
+
+def read(source: Path) -> WholeSet:
+    """Read the digits; ``source`` is not looked at, and there is no official split."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    labels = [str(label) for label in digits.target]
+    images = digits.images.astype(np.uint8)
+    return WholeSet(images, labels, [], names("digit", len(labels)), (0.0, 16.0))

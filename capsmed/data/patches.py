@@ -1,0 +1,189 @@
+"""Patches of all cases, cut once and kept in memory; views of them for each part of a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+
+from capsmed import config
+from capsmed.data import augmentation as augmenting
+from capsmed.data import problems
+from capsmed.data.cohort import Cohort
+from capsmed.data.loading import fill_from_arrays, fill_from_files
+from capsmed.data.progress import Progress, shown
+
+Key = int | tuple[int, int]
+Item = dict[str, Any]
+
+
+class PatchSet(Dataset):
+    """Deterministic patches, each with the margin that the augmentation needs.
+
+    Items are the centre of each patch, unchanged; ``view`` gives parts and augments.
+
+    Attributes:
+        images: float32 [N, C, *size + 2 * margin], 0 to 1.
+        targets: int64 [N], class index.
+        case_ids: [N].
+        size: voxels of an item.
+        margin: voxels more on each side of ``images``.
+        spacing: mm along each axis; ones when the image's own voxels are taken.
+        excluded: reason by case_id for the cases that could not be read.
+    """
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        targets: torch.Tensor,
+        case_ids: Sequence[str],
+        patch: config.Patch,
+        augmentation: config.Augmentation,
+        excluded: Mapping[str, str] | None = None,
+    ) -> None:
+        self.images, self.targets = images, targets
+        self.case_ids = list(case_ids)
+        self.size = tuple(patch.size)
+        self.spacing = _spacing(patch)
+        self.augmentation = augmentation
+        self.margin = augmenting.margins(augmentation, self.size, self.spacing)[0]
+        self.excluded = dict(excluded or {})
+        expected = tuple(n + 2 * m for n, m in zip(self.size, self.margin, strict=True))
+        if tuple(images.shape[2:]) != expected:
+            raise ValueError(f"images: expected [N, C, {expected}], got {tuple(images.shape)}")
+
+    @classmethod
+    def load(
+        cls,
+        cohort: Cohort,
+        rows: pd.DataFrame,
+        patch: config.Patch,
+        augmentation: config.Augmentation,
+        progress: Progress | bool | None = None,
+        on_bad: problems.OnBad = "error",
+    ) -> PatchSet:
+        """Cut the patches of ``rows`` (of ``cohort.included``).
+
+        Args:
+            cohort: where the images are.
+            rows: with ``case_id``, ``target`` and what names the image and the point.
+            patch: what to cut.
+            augmentation: decides the margin, and what ``view`` does.
+            progress: called with (cases done, cases in all); True shows a bar on the terminal.
+            on_bad: 'skip' leaves unusable cases out and lists them in ``excluded``.
+
+        Raises:
+            ConfigError: the patch does not suit these images.
+            DataError: unreadable images, points outside, NaN voxels: every bad row is listed.
+        """
+        margin = augmenting.margins(augmentation, patch.size, _spacing(patch))[0]
+        size = tuple(n + 2 * m for n, m in zip(patch.size, margin, strict=True))
+        images = torch.zeros((len(rows), patch.channels, *size))
+        excluded: dict[str, str] = {}
+        with shown(progress) as step:
+            if cohort.images is not None:
+                fill_from_arrays(images, cohort, rows, patch, step)
+            else:
+                excluded = fill_from_files(images, cohort, rows, patch, margin, step, on_bad)
+        good = np.flatnonzero(~rows["case_id"].isin(excluded).to_numpy())
+        kept = rows.iloc[good]
+        targets = torch.tensor(kept["target"].to_numpy(np.int64))
+        images = images if len(good) == len(rows) else images[torch.from_numpy(good)]
+        return cls(images, targets, list(kept["case_id"]), patch, augmentation, excluded)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, key: Key) -> Item:
+        return self.view(np.arange(len(self)), augment=False, seed_key=())[key]
+
+    def positions(self, case_ids: Sequence[str]) -> np.ndarray:
+        """Where these cases stand in ``images``, int [len(case_ids)]."""
+        where = {case: position for position, case in enumerate(self.case_ids)}
+        return np.array([where[case] for case in case_ids], dtype=int)
+
+    def view(
+        self, indices: Sequence[int] | np.ndarray, *, augment: bool, seed_key: tuple[int, ...]
+    ) -> PatchView:
+        """A part of the set that shares its tensors.
+
+        Args:
+            indices: places in this set.
+            augment: whether to change the patches at random.
+            seed_key: integers that, with the epoch and the case, decide those changes.
+        """
+        return PatchView(self, np.asarray(indices, dtype=int), augment, tuple(seed_key))
+
+
+class PatchView(Dataset):
+    """Part of a PatchSet, its tensors shared.
+
+    ``view[(epoch, i)]``, or ``view[i]`` for epoch 0, gives ``image`` float32 [C, *size], ``label``
+    an int64 scalar, and ``index`` the case's place in the PatchSet.
+    """
+
+    def __init__(
+        self, patches: PatchSet, indices: np.ndarray, augment: bool, seed_key: tuple[int, ...]
+    ) -> None:
+        self.patches, self.indices = patches, indices
+        self.augment, self.seed_key = augment, seed_key
+        self._drawn: tuple[int, augmenting.Draws] | None = None
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """Class index of each case of the view, int64 [n]."""
+        return self.patches.targets[torch.from_numpy(self.indices)]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, key: Key) -> Item:
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: Sequence[Key]) -> list[Item]:
+        """The items of one batch; a DataLoader calls this with a batch's keys."""
+        pairs = [key if isinstance(key, tuple) else (0, key) for key in keys]
+        epochs = {epoch for epoch, _ in pairs}
+        if len(epochs) > 1:
+            return [self[key] for key in keys]
+        cases = self.indices[[index for _, index in pairs]]
+        images = self.batch(cases, epochs.pop())
+        labels = self.patches.targets[torch.from_numpy(cases)]
+        return [
+            {"image": image, "label": label, "index": int(case)}
+            for image, label, case in zip(images, labels, cases, strict=True)
+        ]
+
+    def batch(self, cases: np.ndarray, epoch: int) -> torch.Tensor:
+        """Images [B, C, *size] of these places in the PatchSet, as they are in ``epoch``."""
+        patches = self.patches
+        images = patches.images[torch.from_numpy(cases)]
+        if self.augment:
+            return augmenting.augment(
+                images,
+                self._draws(epoch),
+                cases,
+                patches.augmentation,
+                patches.size,
+                patches.spacing,
+            )
+        box = (slice(m, m + n) for m, n in zip(patches.margin, patches.size, strict=True))
+        return images[(slice(None), slice(None), *box)].contiguous()
+
+    def _draws(self, epoch: int) -> augmenting.Draws:
+        if self._drawn is None or self._drawn[0] != epoch:
+            patches = self.patches
+            drawn = augmenting.draw(
+                patches.augmentation, len(patches), len(patches.size), self.seed_key, epoch
+            )
+            self._drawn = (epoch, drawn)
+        return self._drawn[1]
+
+
+def _spacing(patch: config.Patch) -> tuple[float, ...]:
+    given = 1.0 if patch.spacing is None else patch.spacing
+    return tuple(float(mm) for mm in np.broadcast_to(given, patch.spatial_dims))

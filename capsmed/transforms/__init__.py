@@ -1,0 +1,1 @@
+"""Only the transforms MONAI lacks."""
