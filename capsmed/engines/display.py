@@ -1,0 +1,79 @@
+"""What a long training shows: one live bar over all folds, and a line when a fold ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from capsmed.engines.fits import Fit
+
+
+@contextmanager
+def reading(what: str, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while something is read; yields ``progress(done, total)``."""
+    console = Console(quiet=not enabled)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def update(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield update
+
+
+class Display:
+    """A progress bar over the epochs of all trainings, with the time left; silent off rank 0.
+
+    Args:
+        total_epochs: epochs of all trainings together, if none stops early.
+        enabled: False on every process but the first.
+    """
+
+    def __init__(self, total_epochs: int, enabled: bool = True) -> None:
+        self.console = Console(quiet=not enabled)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} epochs"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not enabled or not self.console.is_terminal,
+            speed_estimate_period=600,
+        )
+        self.task = self.progress.add_task("training", total=total_epochs)
+
+    def __enter__(self) -> Display:
+        """Start drawing."""
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave the last state on the screen."""
+        self.progress.stop()
+
+    def epoch(self, fit: Fit, row: dict[str, Any]) -> None:
+        """Advance by one epoch and show its losses."""
+        inner = f" inner {row['inner_loss']:.3f}" if row["inner_loss"] != "" else ""
+        text = f"{_name(fit)} loss {row['train_loss']:.3f}{inner}"
+        self.progress.update(self.task, advance=1, description=text)
+
+    def skip(self, epochs: int) -> None:
+        """Take epochs that will not be run (early stop, finished fold) off the total."""
+        total = self.progress.tasks[0].total or 0
+        self.progress.update(self.task, total=max(total - epochs, 0))
+
+    def line(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def _name(fit: Fit) -> str:
+    repeat = f"repeat {fit.repeat} " if fit.repeat else ""
+    seed = f"seed {fit.seed} " if fit.seed else ""
+    return f"{fit.model} {repeat}{seed}fold {fit.fold}"

@@ -1,0 +1,178 @@
+"""Metrics of a finished run, on its own cohort or on another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from capsmed import config
+from capsmed.config import Experiment
+from capsmed.data.cohort import Cohort
+from capsmed.data.patches import PatchSet
+from capsmed.engines import build
+from capsmed.engines.finish import Labels, finish, write_results
+from capsmed.engines.fits import Fit, list_fits
+from capsmed.engines.overlap import Choice, Overlap
+from capsmed.engines.precision import choose_device
+from capsmed.engines.predict import predict
+from capsmed.engines.run_folder import RunFolder
+from capsmed.engines.start import describe_cases
+from capsmed.errors import CheckpointError, DataError
+from capsmed.handlers.checkpoint import load_weights
+from capsmed.metrics.size_only import size_only
+from capsmed.networks import TrainingWrapper
+
+
+def evaluate(
+    run: Path,
+    *,
+    cohort: str | None = None,
+    overlap: Choice | None = None,
+    name: str | None = None,
+    data_root: Path | None = None,
+    device: str = "auto",
+) -> Path:
+    """Compute a run's metrics anew, or let its networks predict another cohort.
+
+    Without ``cohort`` the pooled predictions of the run itself are evaluated; no image is read.
+    With it, every case is predicted by the mean over the folds' networks (for each repeat and
+    seed), and the results go to ``evaluations/<name>/``.
+
+    Args:
+        run: a finished run folder.
+        cohort: a cohort table or whole-set file, with the columns and classes of the run's.
+        overlap: what to do with patients that the run has trained on: ``drop`` their cases, or
+            predict them ``out-of-fold`` by the networks that have not seen them.
+        name: of the evaluation; default the cohort file's stem.
+        data_root: folder that the table's image paths are relative to.
+        device: where to compute.
+
+    Returns:
+        The folder that holds ``metrics.json`` and ``predictions.csv``.
+
+    Raises:
+        CheckpointError: the run is unfinished or damaged.
+        DataError: the cohort cannot be used, or overlaps and ``overlap`` is not given.
+    """
+    folder = RunFolder(Path(run))
+    experiment = _experiment(folder)
+    fits = find_fits(folder, experiment)
+    if cohort is None:
+        finish(folder, experiment, Labels.read(folder), [fit.folder for fit in fits])
+        return folder.path
+    labels = Labels.read(folder)
+    data = experiment.data.model_copy(update={"cohort": cohort, "classes": labels.classes})
+    other = Cohort.read(data, Path.cwd(), data_root=data_root)
+    patients = Overlap.find(folder, other, overlap)
+    rows = other.included[~patients.dropped]
+    if rows.empty:
+        raise DataError(f"{cohort}: expected new patients, got none; nothing is left to evaluate")
+    predictions = _predict(experiment, labels, fits, other, rows, patients, choose_device(device))
+    cases = describe_cases(other, folder.read_json("private/salt.json")["salt"])
+    dropped = cases["case_id"].isin(other.included["case_id"][patients.dropped])
+    cases.loc[dropped, ["status", "reason"]] = ["excluded", "the run has trained on this patient"]
+    if "size_only" in experiment.evaluation.baselines:
+        predictions = _with_size_only(folder, predictions, cases, labels, patients)
+    result = RunFolder(folder.path / "evaluations" / (name or Path(cohort).stem))
+    result.write_table("cohort.csv", cases)
+    note = "; ".join(part for part in (other.note, patients.note) if part)
+    found = Labels(labels.classes, labels.positive, note)
+    write_results(result, predictions, cases, experiment.evaluation, found)
+    return result.path
+
+
+def find_fits(run: RunFolder, experiment: Experiment) -> list[Fit]:
+    """Return the run's trainings in order.
+
+    Raises:
+        CheckpointError: some have not finished.
+    """
+    fits = list_fits(run.path, experiment, run.read_table("splits.csv"))
+    unfinished = [fit for fit in fits if not fit.finished]
+    if unfinished:
+        raise CheckpointError(
+            f"{run.path}: expected a finished run, got {len(unfinished)} of {len(fits)} trainings "
+            f"unfinished; go on with `capsmed train --resume {run.path}`"
+        )
+    return fits
+
+
+def _experiment(run: RunFolder) -> Experiment:
+    path = run.path / "config.yaml"
+    if not path.is_file():
+        raise CheckpointError(f"{run.path}: expected a run folder, got one without config.yaml")
+    return config.load(path).experiment
+
+
+def _predict(
+    experiment: Experiment,
+    labels: Labels,
+    fits: list[Fit],
+    other: Cohort,
+    rows: pd.DataFrame,
+    patients: Overlap,
+    device: torch.device,
+) -> pd.DataFrame:
+    patches = PatchSet.load(other, rows, experiment.patch, config.Augmentation())
+    view = patches.view(np.arange(len(rows)), augment=False, seed_key=(0,))
+    allowed = [
+        folds for folds, out in zip(patients.test_folds, patients.dropped, strict=True) if not out
+    ]
+    tables = []
+    groups: dict[tuple[str, int, int], list[Fit]] = {}
+    for fit in fits:
+        groups.setdefault((fit.model, fit.repeat, fit.seed), []).append(fit)
+    for (model, repeat, seed), members in groups.items():
+        sums, counts = np.zeros((len(rows), len(labels.classes))), np.zeros((len(rows), 1))
+        for fit in members:
+            values = predict(
+                load_network(fit, experiment, labels, device),
+                view,
+                batch_size=max(experiment.training.batch_size, 64),
+                device=device,
+                precision=experiment.training.precision,
+            )
+            use = np.array([[not folds or (repeat, fit.fold) in folds] for folds in allowed])
+            sums += values * use
+            counts += use
+        table = pd.DataFrame(
+            {"model": model, "repeat": repeat, "seed": seed, "fold": 0}, rows.index
+        )
+        table[["case_id", "label"]] = rows[["case_id", "label"]]
+        table[[f"prob_{name}" for name in labels.classes]] = sums / counts
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def load_network(
+    fit: Fit, experiment: Experiment, labels: Labels, device: torch.device
+) -> TrainingWrapper:
+    """Return the network that a finished training chose, ready to predict.
+
+    Raises:
+        CheckpointError: its checkpoint is damaged or of another architecture.
+    """
+    component, _ = build.specification(experiment, fit.model)
+    network = build.build_network(component, experiment, len(labels.classes))
+    best = fit.folder / "checkpoints" / "best.pt"
+    use_best = experiment.training.select == "best" and best.exists()
+    load_weights(network, best if use_best else fit.folder / "checkpoints" / "last.pt")
+    return TrainingWrapper(network).to(device).eval()
+
+
+def _with_size_only(
+    run: RunFolder,
+    predictions: pd.DataFrame,
+    cases: pd.DataFrame,
+    labels: Labels,
+    patients: Overlap,
+) -> pd.DataFrame:
+    if patients.seen.any() and not patients.dropped.any():
+        return predictions  # a size model fitted on all folds has seen the overlapping patients
+    rows = size_only(
+        run.read_table("cohort.csv"), run.read_table("splits.csv"), labels.classes, other=cases
+    )
+    return pd.concat([predictions, rows], ignore_index=True) if len(rows) else predictions

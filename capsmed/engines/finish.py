@@ -1,0 +1,79 @@
+"""The end of a run: pooled predictions, baselines, metrics, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from capsmed.config import Evaluation, Experiment
+from capsmed.data.cohort import Cohort
+from capsmed.engines.run_folder import RunFolder, read_table
+from capsmed.errors import CheckpointError
+from capsmed.metrics.size_only import size_only
+from capsmed.metrics.summary import metrics_json
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a run's probabilities mean: class order, positive class, and what must be said."""
+
+    classes: tuple[str, ...]
+    positive: str
+    note: str
+
+    @classmethod
+    def of(cls, cohort: Cohort) -> Labels:
+        """Take them from the cohort that the run is trained on."""
+        return cls(cohort.classes, cohort.positive, cohort.note)
+
+    @classmethod
+    def read(cls, run: RunFolder) -> Labels:
+        """Take them from a run folder.
+
+        Raises:
+            CheckpointError: the run has not got as far as its first epoch.
+        """
+        content = run.read_json("environment.json").get("labels")
+        if not content:
+            raise CheckpointError(
+                f"{run.path / 'environment.json'}: expected the run's classes, got none; "
+                f"finish the run with `capsmed train --resume {run.path}`"
+            )
+        return cls(tuple(content["classes"]), content["positive"], content["note"])
+
+
+def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[Path]) -> None:
+    """Pool the folds' predictions, add the size-only model, write predictions and metrics."""
+    predictions = pd.concat(
+        [read_table(folder / "predictions.csv") for folder in folds], ignore_index=True
+    )
+    cases = run.read_table("cohort.csv")
+    if "size_only" in experiment.evaluation.baselines:
+        rows = size_only(cases, run.read_table("splits.csv"), labels.classes)
+        predictions = (
+            pd.concat([predictions, rows], ignore_index=True) if len(rows) else predictions
+        )
+    write_results(run, predictions, cases, experiment.evaluation, labels)
+
+
+def write_results(
+    folder: RunFolder,
+    predictions: pd.DataFrame,
+    cases: pd.DataFrame,
+    evaluation: Evaluation,
+    labels: Labels,
+) -> None:
+    """Write ``predictions.csv`` and ``metrics.json`` into a run or evaluation folder."""
+    folder.write_table("predictions.csv", predictions)
+    metrics = metrics_json(
+        predictions,
+        cases,
+        labels.classes,
+        labels.positive,
+        confidence=evaluation.confidence,
+        bootstrap=evaluation.bootstrap,
+        note=labels.note,
+    )
+    folder.write_json("metrics.json", metrics)

@@ -1,0 +1,219 @@
+"""One training: a network on one fold, from its last checkpoint to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import ignite.distributed as idist
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import EMAHandler
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import PrepareBatchExtraInput
+from monai.handlers import TensorBoardStatsHandler
+from torch.utils.data import DataLoader
+
+from capsmed import seeds
+from capsmed.config import Experiment
+from capsmed.data.patches import PatchView
+from capsmed.data.sampling import EpochSampler
+from capsmed.engines import build
+from capsmed.engines.fits import Fit
+from capsmed.engines.loaders import build_loader
+from capsmed.engines.precision import PrecisionInferer
+from capsmed.engines.predict import collect
+from capsmed.handlers import EpochCheckpoint, EpochSeed, GradientClip, History
+from capsmed.handlers.checkpoint import load_weights
+from capsmed.metrics.scores import accuracy, macro_auc
+from capsmed.networks import TrainingWrapper, probabilities
+
+OnEpoch = Callable[[Fit, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The parts of one fold: datasets of patches and the class indices of the training part."""
+
+    train: PatchView
+    inner: PatchView | None
+    train_targets: np.ndarray
+    inner_targets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network (in its wrapper, in evaluation mode) and how its training went."""
+
+    wrapper: TrainingWrapper
+    parameters: int
+    stopped_epoch: int
+    best_epoch: int
+
+
+class FoldTrainer:
+    """Everything that one training needs, built from the configuration.
+
+    The network's weights, the order of cases, their augmentation and dropout depend only on
+    (seed, repeat, fold, epoch, case), so a training that was killed goes on from ``last.pt`` to
+    the weights it would have had (bit for bit on CPU).
+
+    Args:
+        fit: which training this is and where it lives.
+        experiment: the configuration.
+        classes: names in class order.
+        data: the fold's datasets.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        fit: Fit,
+        experiment: Experiment,
+        classes: tuple[str, ...],
+        data: FoldData,
+        device: torch.device,
+    ) -> None:
+        self.fit, self.experiment, self.data, self.device = fit, experiment, data, device
+        training = experiment.training
+        network, loss = build.specification(experiment, fit.model)
+        torch.manual_seed(seeds.derive(*fit.key, 0))
+        self.wrapper = TrainingWrapper(build.build_network(network, experiment, len(classes)))
+        self.wrapper.to(device)
+        self.loss = build.build_loss(loss).to(device)
+        self.loader = self._training_loader()
+        self.optimizer = build.build_optimizer(experiment.optimizer, self.wrapper)
+        self.schedule = build.build_schedule(
+            experiment.schedule, self.optimizer, training.epochs * len(self.loader)
+        )
+        self.ema = EMAHandler(self.wrapper, momentum=1 - training.ema) if training.ema else None
+        parts = {"optimizer": self.optimizer, "schedule": self.schedule}
+        if self.ema:
+            parts["raw_network"] = self.wrapper.network
+        parts["network"] = self.predicting.network
+        self.checkpoint = EpochCheckpoint(
+            fit.folder / "checkpoints", parts, self._facts(network, classes)
+        )
+
+    @property
+    def predicting(self) -> TrainingWrapper:
+        """The network that is evaluated: the running mean of the weights where there is one."""
+        return cast(TrainingWrapper, self.ema.ema_model) if self.ema else self.wrapper
+
+    def run(self, on_epoch: OnEpoch) -> Fitted:
+        """Train to the end, from ``last.pt`` if it is there, and return the chosen network."""
+        if not self.checkpoint.resume():
+            self.checkpoint.save(0)
+        if not self._done(self.checkpoint.epoch):
+            self._train(on_epoch)
+        idist.barrier()
+        use_best = self.experiment.training.select == "best" and self.checkpoint.best_epoch > 0
+        load_weights(
+            self.predicting.network, self.checkpoint.best if use_best else self.checkpoint.last
+        )
+        return Fitted(
+            self.predicting.eval(),
+            sum(p.numel() for p in self.wrapper.parameters()),
+            self.checkpoint.epoch,
+            self.checkpoint.best_epoch or self.checkpoint.epoch,
+        )
+
+    def _train(self, on_epoch: OnEpoch) -> None:
+        history = History(self.fit.folder / "history.csv", self.checkpoint.epoch)
+        trainer = self._build_trainer([EpochSeed(self.fit.key, self.loader), history])
+        trainer.state.epoch = self.checkpoint.epoch
+        trainer.state.iteration = self.checkpoint.epoch * len(self.loader)
+
+        @trainer.on(Events.EPOCH_COMPLETED)
+        def finish_epoch(engine: Engine) -> None:
+            inner = self._evaluate_inner()
+            rate = self.optimizer.param_groups[0]["lr"]
+            row = history.record(engine, rate, inner)
+            engine.state.metrics = {k: v for k, v in row.items() if isinstance(v, float)}
+            self.checkpoint.save(engine.state.epoch, -inner["loss"] if inner else None)
+            on_epoch(self.fit, row)
+            if self._done(engine.state.epoch):
+                engine.terminate()
+
+        if idist.get_rank() == 0:
+            TensorBoardStatsHandler(
+                log_dir=str(self.fit.folder / "tensorboard"), iteration_log=False
+            ).attach(trainer)
+        trainer.run()
+
+    def _build_trainer(self, handlers: list) -> SupervisedTrainer:
+        training = self.experiment.training
+        if training.clip:
+            handlers.append(GradientClip(training.clip))
+        trainer = SupervisedTrainer(
+            device=self.device,
+            max_epochs=training.epochs,
+            train_data_loader=self.loader,
+            network=idist.auto_model(self.wrapper),
+            optimizer=self.optimizer,
+            loss_function=self.loss,
+            prepare_batch=PrepareBatchExtraInput(extra_keys="label"),
+            inferer=PrecisionInferer(training.precision),
+            train_handlers=handlers,
+            decollate=False,
+            optim_set_to_none=True,
+        )
+        trainer.add_event_handler(Events.ITERATION_COMPLETED, self._step_schedule)
+        if self.ema:
+            self.ema.attach(trainer)
+        return trainer
+
+    def _step_schedule(self, engine: Engine) -> None:
+        self.schedule.step()
+
+    def _done(self, epoch: int) -> bool:
+        training, best = self.experiment.training, self.checkpoint.best_epoch
+        waited = training.patience is not None and best > 0 and epoch - best >= training.patience
+        return epoch >= training.epochs or waited
+
+    def _evaluate_inner(self) -> dict[str, float]:
+        if self.data.inner is None:
+            return {}
+        found = collect(
+            self.predicting,
+            self.data.inner,
+            batch_size=self.experiment.training.batch_size,
+            device=self.device,
+            precision=self.experiment.training.precision,
+            loss_function=self.loss,
+        )
+        values = probabilities(found.scores.double(), self.wrapper.score_kind).numpy()
+        targets = self.data.inner_targets
+        result = {
+            "loss": float(found.loss or 0.0),
+            "accuracy": accuracy(targets, values.argmax(axis=1)),
+        }
+        if len(np.unique(targets)) == values.shape[1]:
+            result["auc"] = macro_auc(targets, values)
+        return result
+
+    def _training_loader(self) -> DataLoader:
+        training = self.experiment.training
+        sampler = EpochSampler(
+            self.data.train_targets.tolist(),
+            seed_key=self.fit.key,
+            sampling=training.sampling,
+            rank=idist.get_rank(),
+            world=idist.get_world_size(),
+        )
+        batch_size = max(1, training.batch_size // idist.get_world_size())
+        return build_loader(self.data.train, sampler, batch_size, training.workers)
+
+    def _facts(self, network: Any, classes: tuple[str, ...]) -> dict[str, Any]:
+        patch = self.experiment.patch
+        return {
+            "model": self.fit.model,
+            "network_name": network.name,
+            "classes": list(classes),
+            "score_kind": self.wrapper.score_kind,
+            "spatial_dims": patch.spatial_dims,
+            "in_channels": patch.channels,
+            "input_size": list(patch.size),
+        }

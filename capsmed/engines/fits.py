@@ -1,0 +1,51 @@
+"""The trainings of a run: each model, repeat, seed and fold, and where it lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from capsmed.config import Experiment
+
+ORDINARY_HEAD = "ordinary_head"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training: a model, a repeat of the folds, a seed, a fold, and the folder it lives in."""
+
+    model: str
+    repeat: int
+    seed: int
+    fold: int
+    folder: Path
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What all randomness of this training is derived from."""
+        return (self.seed, self.repeat, self.fold)
+
+    @property
+    def finished(self) -> bool:
+        """Whether ``fold.json``, the last file of a fold, is there."""
+        return (self.folder / "fold.json").exists()
+
+
+def list_fits(run: Path, experiment: Experiment, splits: pd.DataFrame) -> list[Fit]:
+    """Return all trainings of the run in ``run`` in order, finished or not.
+
+    The configured network's folders are ``repeat-R/seed-S/fold-F``; those of a baseline that is
+    trained lie below ``baselines/<model>``.
+    """
+    homes = {experiment.network.name: run}
+    if ORDINARY_HEAD in experiment.evaluation.baselines:
+        homes[ORDINARY_HEAD] = run / "baselines" / ORDINARY_HEAD
+    pairs = splits[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
+    return [
+        Fit(model, int(repeat), seed, int(fold), home / f"repeat-{repeat}/seed-{seed}/fold-{fold}")
+        for repeat, fold in pairs
+        for seed in experiment.seeds
+        for model, home in homes.items()
+    ]

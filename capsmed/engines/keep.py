@@ -1,0 +1,102 @@
+"""What a finished training leaves in its fold's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+import numpy as np
+import pandas as pd
+import torch
+
+from capsmed import atomic
+from capsmed.config import Experiment
+from capsmed.data.cohort import Cohort
+from capsmed.engines.fit import Fitted
+from capsmed.engines.fits import Fit
+from capsmed.engines.predict import choose_examples, predict, reconstruct
+from capsmed.engines.run_data import RunData
+from capsmed.engines.run_folder import read_table, write_table
+
+
+def keep(
+    fit: Fit, experiment: Experiment, data: RunData, fitted: Fitted, device: torch.device
+) -> None:
+    """Write a fold's predictions, examples and, last, the ``fold.json`` that marks it finished."""
+    test = data.positions(fit, "test")
+    view = data.patches.view(test, augment=False, seed_key=fit.key)
+    training = experiment.training
+    values = predict(
+        fitted.wrapper,
+        view,
+        batch_size=max(training.batch_size, 64),
+        device=device,
+        precision=training.precision,
+    )
+    if idist.get_rank() == 0:
+        rows = data.cohort.included.iloc[test]
+        write_table(fit.folder / "predictions.csv", prediction_rows(fit, rows, values, data.cohort))
+        _keep_examples(fit, rows, view, values, fitted, device)
+        counts = {
+            f"n_{part}": len(data.positions(fit, part)) for part in ("train", "inner", "test")
+        }
+        atomic.write_json(fit.folder / "fold.json", {**_fold_facts(fit, fitted), **counts})
+    idist.barrier()
+
+
+def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
+    history = read_table(fit.folder / "history.csv")
+    return {
+        "schema_version": 1,
+        "model": fit.model,
+        "repeat": fit.repeat,
+        "seed": fit.seed,
+        "fold": fit.fold,
+        "threshold": 0.5,
+        "threshold_method": "fixed",
+        "recalibration": None,
+        "parameters": fitted.parameters,
+        "stopped_epoch": fitted.stopped_epoch,
+        "best_epoch": fitted.best_epoch,
+        "seconds": round(float(history["seconds"].astype(float).sum()), 1),
+    }
+
+
+def prediction_rows(
+    fit: Fit, rows: pd.DataFrame, values: np.ndarray, cohort: Cohort
+) -> pd.DataFrame:
+    """Return the rows of ``predictions.csv`` for one training, one row a case."""
+    table = pd.DataFrame({"case_id": rows["case_id"].to_numpy(), "label": rows["label"].to_numpy()})
+    for position, name in enumerate(("model", "repeat", "seed", "fold")):
+        table.insert(position, name, getattr(fit, name))
+    for position, name in enumerate(cohort.classes):
+        table[f"prob_{name}"] = values[:, position]
+    return table
+
+
+def _keep_examples(
+    fit: Fit,
+    rows: pd.DataFrame,
+    view: torch.utils.data.Dataset,
+    values: np.ndarray,
+    fitted: Fitted,
+    device: torch.device,
+) -> None:
+    chosen = choose_examples(rows["target"].tolist())
+    images = torch.stack([view[position]["image"] for position in chosen])
+    arrays = {
+        "image": images.numpy(),
+        "case_id": rows["case_id"].iloc[chosen].to_numpy(dtype=str),
+        "label": rows["label"].iloc[chosen].to_numpy(dtype=str),
+        "prob": values[chosen],
+    }
+    reconstruction = reconstruct(fitted.wrapper, images, device)
+    if reconstruction is not None:
+        arrays["reconstruction"] = reconstruction
+
+    def save(path: Path) -> None:
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    atomic.write(fit.folder / "examples.npz", save)

@@ -1,0 +1,82 @@
+"""Everything a run reads before it trains: cohort, patches, and who is in which fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from capsmed.config import Experiment
+from capsmed.data import demo
+from capsmed.data.cohort import Cohort
+from capsmed.data.patches import PatchSet
+from capsmed.data.splits import assign
+from capsmed.engines.display import reading
+from capsmed.engines.fit import FoldData
+from capsmed.engines.fits import Fit
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A cohort, its patches in the order of ``cohort.included``, and its splits."""
+
+    cohort: Cohort
+    patches: PatchSet
+    splits: pd.DataFrame
+
+    def positions(self, fit: Fit, part: str) -> np.ndarray:
+        """Return where the cases of a fold's part stand in ``patches``, ascending."""
+        splits = self.splits
+        here = (splits["repeat"] == fit.repeat) & (splits["fold"] == fit.fold)
+        chosen = splits["case_id"][here & (splits["part"] == part)]
+        return np.sort(self.patches.positions(list(chosen)))
+
+    def fold(self, fit: Fit) -> FoldData:
+        """Return the datasets that one training uses."""
+        training, inner = self.positions(fit, "train"), self.positions(fit, "inner")
+        targets, view = self.patches.targets.numpy(), self.patches.view
+        return FoldData(
+            train=view(training, augment=True, seed_key=fit.key),
+            inner=view(inner, augment=False, seed_key=fit.key) if len(inner) else None,
+            train_targets=targets[training],
+            inner_targets=targets[inner],
+        )
+
+
+def read_data(
+    experiment: Experiment, base: Path, data_root: Path | None = None, show: bool = True
+) -> RunData:
+    """Read the experiment's cohort, draw its folds and cut its patches.
+
+    The folds are drawn first, because a cohort that cannot be split should fail before its
+    images are read; they are drawn again if ``on_bad_case: skip`` leaves cases out.
+
+    Args:
+        experiment: the configuration.
+        base: folder that a relative cohort path is relative to.
+        data_root: folder that image paths are relative to; default the table's own.
+        show: whether to draw progress bars.
+
+    Raises:
+        DataError: the cohort cannot be used as it is; every bad row is listed.
+    """
+    if experiment.data.cohort == "demo":
+        with reading("rendering the embedded cohort (first use)", show) as progress:
+            demo.table(progress)
+    cohort = Cohort.read(experiment.data, base, data_root)
+    splits = assign(cohort, experiment.split)
+    with reading("reading patches", show) as progress:
+        patches = PatchSet.load(
+            cohort,
+            cohort.included,
+            experiment.patch,
+            experiment.augmentation,
+            progress=progress,
+            on_bad=experiment.data.on_bad_case,
+        )
+    if patches.excluded:
+        cohort = cohort.exclude(patches.excluded)
+        splits = assign(cohort, experiment.split)
+    return RunData(cohort, patches, splits)

@@ -1,0 +1,60 @@
+"""Learning-rate schedules, stepped after each optimiser step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+
+
+def constant(optimizer: Optimizer, total_steps: int) -> LRScheduler:
+    """Keep the optimiser's learning rate."""
+    return LambdaLR(optimizer, lambda step: 1.0)
+
+
+def one_cycle(
+    optimizer: Optimizer,
+    total_steps: int,
+    warmup: float = 0.3,
+    start_factor: float = 25.0,
+    end_factor: float = 1e4,
+) -> LRScheduler:
+    """Rise to the optimiser's learning rate, then fall by a cosine (Smith and Topin 2018).
+
+    Args:
+        optimizer: its learning rate is the peak.
+        total_steps: optimiser steps of the whole training.
+        warmup: share of the steps spent rising.
+        start_factor: peak divided by the first learning rate.
+        end_factor: first divided by the last learning rate.
+    """
+    return OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=total_steps + 1,
+        pct_start=warmup,
+        div_factor=start_factor,
+        final_div_factor=end_factor,
+        cycle_momentum=False,
+    )
+
+
+def cosine(optimizer: Optimizer, total_steps: int, end: float = 0.0) -> LRScheduler:
+    """Fall by half a cosine to the learning rate ``end``."""
+    return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=end)
+
+
+def exponential(
+    optimizer: Optimizer, total_steps: int, gamma: float = 0.96, steps: int = 2000
+) -> LRScheduler:
+    """Multiply by ``gamma`` each ``steps`` steps, continuously (the CapsNet paper's decay)."""
+    return LambdaLR(optimizer, lambda step: gamma ** (step / steps))
+
+
+SCHEDULES: dict[str, Callable[..., LRScheduler]] = {
+    "constant": constant,
+    "cosine": cosine,
+    "exponential": exponential,
+    "one_cycle": one_cycle,
+}

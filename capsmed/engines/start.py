@@ -1,0 +1,110 @@
+"""Opening a run folder: a new one is written, an existing one must be of the same experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+
+import pandas as pd
+
+from capsmed import atomic, config
+from capsmed.config import Experiment
+from capsmed.data.cohort import Cohort
+from capsmed.engines.run_folder import RunFolder
+from capsmed.errors import ConfigError, DataError
+
+
+def open_run(
+    run: RunFolder,
+    experiment: Experiment,
+    cohort: Cohort,
+    splits: pd.DataFrame,
+    base: Path,
+) -> None:
+    """Write the run's first files, or check that an existing run is the same experiment.
+
+    Raises:
+        ConfigError: the existing run's configuration differs.
+        DataError: the cohort's cases or folds have changed since.
+    """
+    experiment = config.rebase(experiment, base, run.path)
+    if (run.path / "config.yaml").exists():
+        _check_same(run, experiment, splits)
+    else:
+        _write(run, experiment, cohort, splits)
+
+
+def check_folder(run: RunFolder, resume: bool) -> None:
+    """Refuse a folder that is not new, unless a run in it is to be gone on with.
+
+    Raises:
+        ConfigError: it holds a run and ``resume`` is not set, or files that are no run's.
+    """
+    if (run.path / "config.yaml").exists():
+        if resume:
+            return
+        raise ConfigError(
+            f"{run.path}: expected no such folder, got an existing run; go on with it by "
+            f"`capsmed train --resume {run.path}` or choose another with --out"
+        )
+    if run.path.exists() and any(run.path.iterdir()):
+        raise ConfigError(
+            f"{run.path}: expected a new or empty folder, got one with other files; "
+            "choose another with --out"
+        )
+
+
+def describe_cases(cohort: Cohort, salt: str) -> pd.DataFrame:
+    """Return the shareable case table: pseudonyms instead of patient ids, no paths."""
+    table = cohort.table
+    included = table["excluded"] == ""
+    targets = table["label"].map({name: i for i, name in enumerate(cohort.classes)})
+    return pd.DataFrame(
+        {
+            "case_id": table["case_id"],
+            "patient": [pseudonym(patient, salt) for patient in table["patient_id"]],
+            "label": table["label"],
+            "target": targets.astype("Int64"),
+            "status": included.map({True: "included", False: "excluded"}),
+            "reason": table["excluded"],
+            "diameter_mm": table["diameter_mm"],
+        }
+    )
+
+
+def pseudonym(patient_id: str, salt: str) -> str:
+    """Return a name for a patient that cannot be led back without the run's salt."""
+    if not patient_id:
+        return ""
+    return "P" + hashlib.sha256(f"{salt}:{patient_id}".encode()).hexdigest()[:10]
+
+
+def _write(run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:
+    salt = secrets.token_hex(16)
+    cases = describe_cases(cohort, salt)
+    run.write_table("cohort.csv", cases)
+    run.write_table("splits.csv", splits)
+    ids = cohort.table[["case_id", "patient_id"]].assign(patient=cases["patient"])
+    if "image" in cohort.table:
+        ids["image"] = cohort.table["image"]
+    run.write_ids(ids)
+    run.write_json("private/salt.json", {"salt": salt})
+    atomic.write_text(run.path / "config.yaml", config.dump(experiment))
+
+
+def _check_same(run: RunFolder, experiment: Experiment, splits: pd.DataFrame) -> None:
+    before = (run.path / "config.yaml").read_text(encoding="utf-8").splitlines()
+    now = config.dump(experiment).splitlines()
+    if before != now:
+        changed = [line.strip() for line in now if line not in before][:5] or ["a removed key"]
+        raise ConfigError(
+            f"{run.path}: expected the configuration this run was started with, got other values "
+            f"({'; '.join(changed)}); choose another folder with --out"
+        )
+    known = run.read_table("splits.csv")
+    if not known.astype(str).equals(splits.astype(str).reset_index(drop=True)):
+        raise DataError(
+            f"{run.path}: expected the cases and folds this run was started with, got others "
+            "(the cohort has changed); start a new run with --out"
+        )

@@ -1,0 +1,152 @@
+"""The main job: from a configuration to a finished run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import ignite.distributed as idist
+import torch
+
+from capsmed.config import Experiment
+from capsmed.data.patches import PatchSet
+from capsmed.engines import components, environment
+from capsmed.engines.display import Display
+from capsmed.engines.estimate import measure
+from capsmed.engines.finish import Labels, finish
+from capsmed.engines.fit import Fitted, FoldTrainer
+from capsmed.engines.fits import Fit, list_fits
+from capsmed.engines.keep import keep
+from capsmed.engines.precision import choose_device
+from capsmed.engines.run_data import RunData, read_data
+from capsmed.engines.run_folder import RunFolder
+from capsmed.engines.start import check_folder, open_run
+
+_NOISY = ("ignite.distributed.launcher.Parallel", "ignite.distributed.auto.auto_model")
+
+
+def train(
+    experiment: Experiment,
+    *,
+    base: Path,
+    out: Path | None = None,
+    resume: bool = False,
+    command: str = "",
+    data_root: Path | None = None,
+    allow_import: Collection[str] = (),
+) -> Path:
+    """Train and evaluate ``experiment``; return its run folder.
+
+    The same call serves one process and, with torchrun's environment set, many: there is one
+    ``ignite.distributed.Parallel`` around it. Each finished fold is skipped and an interrupted
+    one goes on from its last checkpoint when ``resume`` is set.
+
+    Args:
+        experiment: the checked configuration.
+        base: folder that a relative cohort path is relative to.
+        out: the run folder; default ``experiment.output``, then ``runs/<name>``.
+        resume: go on with an existing run folder of the same configuration.
+        command: the command line, for the record.
+        data_root: folder that the table's image paths are relative to, instead of the table's.
+
+        allow_import: packages that dotted component names may come from.
+
+    Raises:
+        ConfigError: wrong component or option, absent device, or another configuration resumed.
+        DataError: the cohort cannot be used as it is.
+        CheckpointError: a checkpoint is damaged or of another network.
+    """
+    components.check_components(experiment, allow_import)
+    run = RunFolder(Path(out or experiment.output or Path("runs") / experiment.name))
+    check_folder(run, resume)
+    for name in _NOISY:
+        logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
+    job = _Job(experiment, base, run, command, data_root)
+    device = choose_device(experiment.device)
+    with idist.Parallel(backend=_backend(device)) as parallel:
+        parallel.run(_work, job, device)
+    return run.path
+
+
+@dataclass(frozen=True)
+class _Job:
+    experiment: Experiment
+    base: Path
+    run: RunFolder
+    command: str
+    data_root: Path | None
+
+
+def _backend(device: torch.device) -> str | None:
+    if "WORLD_SIZE" not in os.environ:
+        return None
+    return "nccl" if device.type == "cuda" else "gloo"
+
+
+def _work(local_rank: int, job: _Job, device: torch.device) -> None:
+    if device.type == "cuda" and idist.get_world_size() > 1:
+        device = torch.device("cuda", local_rank)
+    experiment, first = job.experiment, idist.get_rank() == 0
+    if not first:
+        idist.barrier()  # the first process renders or unpacks what all then read
+    data = read_data(experiment, job.base, job.data_root, show=first)
+    if first:
+        open_run(job.run, experiment, data.cohort, data.splits, job.base)
+        idist.barrier()
+    fits = list_fits(job.run.path, experiment, data.splits)
+    waiting = [fit for fit in fits if not fit.finished]
+    idist.barrier()
+    if waiting:
+        _train_all(job, data, len(fits) - len(waiting), waiting, device)
+    if first:
+        finish(job.run, experiment, Labels.of(data.cohort), [fit.folder for fit in fits])
+    idist.barrier()
+
+
+def _train_all(
+    job: _Job, data: RunData, finished: int, waiting: list[Fit], device: torch.device
+) -> None:
+    experiment, first = job.experiment, idist.get_rank() == 0
+    if first:
+        facts = {
+            "seeds": list(experiment.seeds),
+            "data_digest": data.cohort.digest,
+            "labels": asdict(Labels.of(data.cohort)),
+        }
+        described = environment.describe(job.command, device, idist.get_world_size(), **facts)
+        job.run.write_json("environment.json", described)
+    epochs = experiment.training.epochs
+    with Display(epochs * len(waiting), enabled=first) as display:
+        display.line(
+            f"{len(data.cohort.included)} cases on {device}: {len(waiting)} trainings to do, "
+            f"{finished} finished"
+        )
+        for number, fit in enumerate(waiting):
+            trainer = FoldTrainer(fit, experiment, data.cohort.classes, data.fold(fit), device)
+            if number == 0:
+                _announce(display, trainer, epochs * len(waiting), data.patches)
+            done = trainer.checkpoint.epoch
+            fitted = trainer.run(display.epoch)
+            display.skip(epochs - (fitted.stopped_epoch - done))
+            keep(fit, experiment, data, fitted, device)
+            display.line(_fold_line(fit, fitted))
+
+
+def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: PatchSet) -> None:
+    found = measure(trainer)
+    pixels = patches.images.numel() * patches.images.element_size()
+    minutes = found.seconds_per_epoch * epochs / 60
+    display.line(
+        f"{found.parameters:,} parameters; about {minutes:.1f} min for {epochs} epochs and "
+        f"{(found.step_bytes + pixels) / 2**20:.0f} MB of memory beside the libraries"
+    )
+
+
+def _fold_line(fit: Fit, fitted: Fitted) -> str:
+    return (
+        f"{fit.model}: repeat {fit.repeat}, seed {fit.seed}, fold {fit.fold} finished after "
+        f"{fitted.stopped_epoch} epochs (weights of epoch {fitted.best_epoch})"
+    )

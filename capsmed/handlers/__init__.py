@@ -1,0 +1,9 @@
+"""Handlers for MONAI's engines: only what MONAI lacks."""
+
+from capsmed.handlers.checkpoint import EpochCheckpoint
+from capsmed.handlers.epoch_seed import EpochSeed
+from capsmed.handlers.gradient_clip import GradientClip
+from capsmed.handlers.history import History
+from capsmed.handlers.prediction_collector import PredictionCollector
+
+__all__ = ["EpochCheckpoint", "EpochSeed", "GradientClip", "History", "PredictionCollector"]

@@ -1,0 +1,57 @@
+"""Two processes train and predict as one does."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from capsmed.engines.run_folder import RunFolder
+from capsmed.engines.train import train
+from tests.engines.blobs import tiny
+from tests.engines.ddp_steps import steps
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def torchrun(*arguments: str) -> None:
+    """Run two processes on this machine; they fail together."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--nproc_per_node", "2", *arguments], env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+
+
+@pytest.mark.slow
+def test_two_ranks_hold_equal_weights_and_the_joined_batchs_gradient(tmp_path):
+    torchrun(str(Path(__file__).with_name("ddp_steps.py")), str(tmp_path))
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    joined = steps(0, 1)
+    gradients = [name for name in joined if name.startswith("gradient")]
+    assert any("decoder" in name and joined[name].abs().max() > 1e-2 for name in gradients)
+    for name in gradients:
+        torch.testing.assert_close(first[name], joined[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_predict_the_rows_and_the_auc_of_one(blobs, tmp_path):
+    experiment = tiny(str(blobs), training={"epochs": 1})
+    alone = train(experiment, base=blobs.parent, out=tmp_path / "alone")
+    together = tmp_path / "together"
+    shutil.copytree(alone, together)
+    for path in [*together.rglob("fold.json"), *together.rglob("predictions.csv")]:
+        path.unlink()
+    torchrun("-m", "capsmed", "train", "--resume", str(together))
+    tables = [pd.read_csv(run / "predictions.csv") for run in (alone, together)]
+    pd.testing.assert_frame_equal(*tables, rtol=0, atol=1e-6)
+    metrics = [RunFolder(run).read_json("metrics.json") for run in (alone, together)]
+    auc = [found["model"]["auc"]["value"] for found in metrics]
+    assert auc[0] == auc[1] != 1.0

@@ -1,0 +1,89 @@
+"""A finished run measured again, and on other patients."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from capsmed.engines.evaluate import evaluate
+from capsmed.engines.train import train
+from capsmed.errors import CheckpointError, DataError
+from tests.engines.blobs import tiny, write_blobs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A cohort of 24 patients, a run on it, and 8 new patients (one table also has old ones)."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    write_blobs(folder)
+    train(tiny("cohort.csv"), base=folder, out=folder / "run")
+    old = pd.read_csv(folder / "cohort.csv", dtype=str)
+    write_blobs(folder, patients=8, first=100)
+    new = pd.read_csv(folder / "cohort.csv", dtype=str)
+    new.to_csv(folder / "new.csv", index=False)
+    pd.concat([new, old.head(6)]).to_csv(folder / "mixed.csv", index=False)
+    old.to_csv(folder / "cohort.csv", index=False)
+    return folder
+
+
+def metrics(path):
+    return json.loads((path / "metrics.json").read_text())
+
+
+def test_a_run_measured_again_gives_the_same_metrics_without_images(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    before = metrics(tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert metrics(evaluate(tmp_path / "run")) == before
+
+
+def test_new_patients_are_predicted_by_all_folds_together(folder):
+    found = evaluate(folder / "run", cohort=str(folder / "new.csv"), device="cpu")
+    assert found == folder / "run" / "evaluations" / "new"
+    assert metrics(found)["n_patients"] == 8 and "size_only" in metrics(found)["baselines"]
+
+
+def test_patients_the_run_has_trained_on_are_an_error_that_counts_them(folder):
+    with pytest.raises(DataError, match="got 6 of 14 that it has; add --overlap drop"):
+        evaluate(folder / "run", cohort=str(folder / "mixed.csv"), device="cpu")
+    assert not (folder / "run" / "evaluations" / "mixed").exists()
+
+
+def test_overlap_drop_leaves_them_out_and_says_so(folder):
+    found = evaluate(
+        folder / "run", cohort=str(folder / "mixed.csv"), overlap="drop", name="d", device="cpu"
+    )
+    cases = pd.read_csv(found / "cohort.csv")
+    assert (cases["status"] == "excluded").sum() == 6 and metrics(found)["n_cases"] == 8
+    assert "6 cases of patients the run has trained on" in metrics(found)["note"]
+
+
+def test_overlap_out_of_fold_gives_old_patients_the_runs_own_predictions(folder):
+    mixed = str(folder / "mixed.csv")
+    found = evaluate(folder / "run", cohort=mixed, overlap="out-of-fold", name="o", device="cpu")
+    mine = pd.read_csv(found / "predictions.csv").set_index("case_id")
+    run = pd.read_csv(folder / "run" / "predictions.csv").query("model == 'capsnet'")
+    run = run.set_index("case_id")
+    old = [f"case{number}" for number in range(6)]
+    assert mine.loc[old, "prob_large"].to_numpy() == pytest.approx(run.loc[old, "prob_large"])
+
+
+def test_an_unfinished_run_says_how_to_finish_it(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    (tmp_path / "run/repeat-0/seed-0/fold-1/fold.json").unlink()
+    with pytest.raises(CheckpointError, match="got 1 of 2 trainings unfinished"):
+        evaluate(tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text().replace("class_dim: 4", "class_dim: 6"))
+    with pytest.raises(CheckpointError, match="expected weights of the configured network"):
+        evaluate(tmp_path / "run", cohort=str(folder / "new.csv"), device="cpu")
+
+
+def test_a_cohort_of_which_nobody_is_new_has_nothing_left(folder):
+    with pytest.raises(DataError, match="nothing is left to evaluate"):
+        evaluate(folder / "run", cohort=str(folder / "cohort.csv"), overlap="drop", device="cpu")

@@ -1,0 +1,102 @@
+"""A training that was killed goes on to the weights it would have had, bit for bit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from capsmed.engines.display import Display
+from capsmed.engines.train import train
+from capsmed.handlers import EpochSeed
+from tests.engines.blobs import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDS = ("repeat-0/seed-0/fold-0", "repeat-0/seed-0/fold-1")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(blobs, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return train(tiny(str(blobs)), base=blobs.parent, out=out)
+
+
+def kill_training(blobs: Path, out: Path, workers: int, moment: str, number: int) -> None:
+    """Train in a child process that dies at ``moment``; check that it did and was unfinished."""
+    command = [sys.executable, str(Path(__file__).with_name("train_in_child.py"))]
+    command += [str(blobs), str(out), str(workers), moment, str(number)]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True)
+    assert done.returncode != 0 and not (out / "metrics.json").exists(), done.stderr.decode()
+    assert not all((out / fold / "fold.json").exists() for fold in FOLDS)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights of every fold and all predictions are equal to the last bit."""
+    for fold in FOLDS:
+        first, second = (weights(run / fold / "checkpoints" / "last.pt") for run in (one, other))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+    assert (one / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["network"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("workers", "moment", "number", "finished"),
+    [
+        pytest.param(0, "step", 2, 0, id="before-the-first-epoch-ends"),
+        pytest.param(2, "step", 8, 1, id="in-mid-epoch-of-a-later-fold-with-spawned-workers"),
+        pytest.param(0, "write", 3, 0, id="during-a-checkpoint-write"),
+    ],
+)
+def test_a_killed_training_resumes_bit_for_bit(
+    blobs, tmp_path, uninterrupted, workers, moment, number, finished
+):
+    out = tmp_path / "run"
+    kill_training(blobs, out, workers, moment, number)
+    assert sum((out / fold / "fold.json").exists() for fold in FOLDS) == finished
+    experiment = tiny(str(blobs), training={"workers": workers})
+    train(experiment, base=blobs.parent, out=out, resume=True)
+    assert_same_run(uninterrupted, out)
+
+
+def interrupt_after_the_first_epoch(monkeypatch) -> None:
+    def epoch(self, fit, row):
+        raise KeyboardInterrupt("Ctrl-C")
+
+    monkeypatch.setattr(Display, "epoch", epoch)
+
+
+def test_ctrl_c_leaves_a_run_that_resumes(blobs, tmp_path, uninterrupted, monkeypatch):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        interrupt_after_the_first_epoch(patch)
+        train(tiny(str(blobs)), base=blobs.parent, out=out)
+    assert torch.load(out / FOLDS[0] / "checkpoints/last.pt", weights_only=True)["epoch"] == 1
+    train(tiny(str(blobs)), base=blobs.parent, out=out, resume=True)
+    assert_same_run(uninterrupted, out)
+
+
+def test_without_reseeding_a_resumed_training_would_differ(
+    blobs, tmp_path, uninterrupted, monkeypatch
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        interrupt_after_the_first_epoch(patch)
+        train(tiny(str(blobs)), base=blobs.parent, out=out)
+    monkeypatch.setattr(EpochSeed, "__call__", lambda self, engine: None)
+    train(tiny(str(blobs)), base=blobs.parent, out=out, resume=True)
+    with pytest.raises(AssertionError, match="assert"):
+        assert_same_run(uninterrupted, out)
+
+
+def test_a_finished_run_is_shown_again_without_training(blobs, uninterrupted):
+    before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*.pt")}
+    train(tiny(str(blobs)), base=blobs.parent, out=uninterrupted, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*.pt")} == before
