@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from capsmed.engines.fits import Fit
-
-
-@contextmanager
-def reading(what: str, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while something is read; yields ``progress(done, total)``."""
-    console = Console(quiet=not enabled)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        yield update
 
 
 class Display:

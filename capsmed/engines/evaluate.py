@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from capsmed.data.patches import PatchSet
 from capsmed.engines import build
 from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
+from capsmed.engines.keep import prediction_rows
 from capsmed.engines.overlap import Choice, Overlap
 from capsmed.engines.precision import choose_device
 from capsmed.engines.predict import predict
 from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.start import describe_cases
-from capsmed.errors import CheckpointError, DataError
+from capsmed.errors import CheckpointError
 from capsmed.handlers.checkpoint import load_weights
 from capsmed.metrics.size_only import size_only
 from capsmed.networks import TrainingWrapper
@@ -66,19 +68,27 @@ def evaluate(
     labels = Labels.read(folder)
     data = experiment.data.model_copy(update={"cohort": cohort, "classes": labels.classes})
     other = Cohort.read(data, Path.cwd(), data_root=data_root)
-    patients = Overlap.find(folder, other, overlap)
-    rows = other.included[~patients.dropped]
-    if rows.empty:
-        raise DataError(f"{cohort}: expected new patients, got none; nothing is left to evaluate")
-    predictions = _predict(experiment, labels, fits, other, rows, patients, choose_device(device))
+    seen = Overlap.find(folder, other, overlap)
+    other = other.exclude(seen.dropped)
+    patches = PatchSet.load(
+        other,
+        other.included,
+        experiment.patch,
+        config.Augmentation(),
+        progress=True,
+        on_bad=experiment.data.on_bad_case,
+    )
+    other = other.exclude(patches.excluded)
+    predictions = _predict(
+        experiment, labels, fits, other.included, patches, seen.test_folds, choose_device(device)
+    )
     cases = describe_cases(other, folder.read_json("private/salt.json")["salt"])
-    dropped = cases["case_id"].isin(other.included["case_id"][patients.dropped])
-    cases.loc[dropped, ["status", "reason"]] = ["excluded", "the run has trained on this patient"]
-    if "size_only" in experiment.evaluation.baselines:
-        predictions = _with_size_only(folder, predictions, cases, labels, patients)
+    if "size_only" in experiment.evaluation.baselines and not seen.test_folds:
+        # fitted on all folds, a size model would have seen the patients kept out of fold
+        predictions = _with_size_only(folder, predictions, cases, labels)
     result = RunFolder(folder.path / "evaluations" / (name or Path(cohort).stem))
     result.write_table("cohort.csv", cases)
-    note = "; ".join(part for part in (other.note, patients.note) if part)
+    note = "; ".join(part for part in (other.note, seen.note) if part)
     found = Labels(labels.classes, labels.positive, note)
     write_results(result, predictions, cases, experiment.evaluation, found)
     return result.path
@@ -111,39 +121,35 @@ def _predict(
     experiment: Experiment,
     labels: Labels,
     fits: list[Fit],
-    other: Cohort,
     rows: pd.DataFrame,
-    patients: Overlap,
+    patches: PatchSet,
+    test_folds: Mapping[str, set[tuple[int, int]]],
     device: torch.device,
 ) -> pd.DataFrame:
-    patches = PatchSet.load(other, rows, experiment.patch, config.Augmentation())
-    view = patches.view(np.arange(len(rows)), augment=False, seed_key=(0,))
-    allowed = [
-        folds for folds, out in zip(patients.test_folds, patients.dropped, strict=True) if not out
-    ]
-    tables = []
+    """Average the folds' probabilities for each model, repeat and seed."""
     groups: dict[tuple[str, int, int], list[Fit]] = {}
     for fit in fits:
         groups.setdefault((fit.model, fit.repeat, fit.seed), []).append(fit)
+    view = patches.view(np.arange(len(rows)), augment=False, seed_key=())
+    tables = []
     for (model, repeat, seed), members in groups.items():
         sums, counts = np.zeros((len(rows), len(labels.classes))), np.zeros((len(rows), 1))
         for fit in members:
-            values = predict(
-                load_network(fit, experiment, labels, device),
+            here = (repeat, fit.fold)
+            may = [here in test_folds.get(case, {here}) for case in rows["case_id"]]
+            use = np.array(may, dtype=float)[:, None]
+            wrapper = load_network(fit, experiment, labels, device)
+            training = experiment.training
+            sums += use * predict(
+                wrapper,
                 view,
-                batch_size=max(experiment.training.batch_size, 64),
+                batch_size=max(training.batch_size, 64),
                 device=device,
-                precision=experiment.training.precision,
+                precision=training.precision,
             )
-            use = np.array([[not folds or (repeat, fit.fold) in folds] for folds in allowed])
-            sums += values * use
             counts += use
-        table = pd.DataFrame(
-            {"model": model, "repeat": repeat, "seed": seed, "fold": 0}, rows.index
-        )
-        table[["case_id", "label"]] = rows[["case_id", "label"]]
-        table[[f"prob_{name}" for name in labels.classes]] = sums / counts
-        tables.append(table)
+        mean = Fit(model, repeat, seed, 0, Path())
+        tables.append(prediction_rows(mean, rows, sums / counts, labels.classes))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -164,14 +170,8 @@ def load_network(
 
 
 def _with_size_only(
-    run: RunFolder,
-    predictions: pd.DataFrame,
-    cases: pd.DataFrame,
-    labels: Labels,
-    patients: Overlap,
+    run: RunFolder, predictions: pd.DataFrame, cases: pd.DataFrame, labels: Labels
 ) -> pd.DataFrame:
-    if patients.seen.any() and not patients.dropped.any():
-        return predictions  # a size model fitted on all folds has seen the overlapping patients
     rows = size_only(
         run.read_table("cohort.csv"), run.read_table("splits.csv"), labels.classes, other=cases
     )

@@ -65,15 +65,24 @@ def write_results(
     evaluation: Evaluation,
     labels: Labels,
 ) -> None:
-    """Write ``predictions.csv`` and ``metrics.json`` into a run or evaluation folder."""
+    """Write ``predictions.csv`` and ``metrics.json`` into a run or evaluation folder.
+
+    Raises:
+        CheckpointError: the predictions are not finite or do not fit the cases.
+    """
     folder.write_table("predictions.csv", predictions)
-    metrics = metrics_json(
-        predictions,
-        cases,
-        labels.classes,
-        labels.positive,
-        confidence=evaluation.confidence,
-        bootstrap=evaluation.bootstrap,
-        note=labels.note,
-    )
+    try:
+        metrics = metrics_json(
+            predictions,
+            cases,
+            labels.classes,
+            labels.positive,
+            confidence=evaluation.confidence,
+            bootstrap=evaluation.bootstrap,
+            note=labels.note,
+        )
+    except ValueError as error:  # a diverged network, or files of a run changed by hand
+        raise CheckpointError(
+            f"{folder.path}: {error}; train again with a smaller learning rate"
+        ) from error
     folder.write_json("metrics.json", metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -160,6 +161,7 @@ class FoldTrainer:
             decollate=False,
             optim_set_to_none=True,
         )
+        trainer.logger.setLevel(logging.CRITICAL)  # it would print an error that is raised anyway
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._step_schedule)
         if self.ema:
             self.ema.attach(trainer)

@@ -12,7 +12,6 @@ import torch
 
 from capsmed import atomic
 from capsmed.config import Experiment
-from capsmed.data.cohort import Cohort
 from capsmed.engines.fit import Fitted
 from capsmed.engines.fits import Fit
 from capsmed.engines.predict import choose_examples, predict, reconstruct
@@ -36,7 +35,9 @@ def keep(
     )
     if idist.get_rank() == 0:
         rows = data.cohort.included.iloc[test]
-        write_table(fit.folder / "predictions.csv", prediction_rows(fit, rows, values, data.cohort))
+        write_table(
+            fit.folder / "predictions.csv", prediction_rows(fit, rows, values, data.cohort.classes)
+        )
         _keep_examples(fit, rows, view, values, fitted, device)
         counts = {
             f"n_{part}": len(data.positions(fit, part)) for part in ("train", "inner", "test")
@@ -64,13 +65,13 @@ def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
 
 
 def prediction_rows(
-    fit: Fit, rows: pd.DataFrame, values: np.ndarray, cohort: Cohort
+    fit: Fit, rows: pd.DataFrame, values: np.ndarray, classes: tuple[str, ...]
 ) -> pd.DataFrame:
     """Return the rows of ``predictions.csv`` for one training, one row a case."""
     table = pd.DataFrame({"case_id": rows["case_id"].to_numpy(), "label": rows["label"].to_numpy()})
     for position, name in enumerate(("model", "repeat", "seed", "fold")):
         table.insert(position, name, getattr(fit, name))
-    for position, name in enumerate(cohort.classes):
+    for position, name in enumerate(classes):
         table[f"prob_{name}"] = values[:, position]
     return table
 

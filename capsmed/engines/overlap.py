@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
+import pandas as pd
 
 from capsmed.data.cohort import Cohort
 from capsmed.engines.run_folder import RunFolder
@@ -16,11 +16,17 @@ Choice = Literal["drop", "out-of-fold"]
 
 @dataclass(frozen=True)
 class Overlap:
-    """Which cases of another cohort belong to patients the run has trained on."""
+    """Cases of another cohort whose patients the run has trained on, and what is done with them.
 
-    seen: np.ndarray  # [cases] bool
-    dropped: np.ndarray  # [cases] bool
-    test_folds: list[set[tuple[int, int]]]  # (repeat, fold) in which the patient was tested
+    Attributes:
+        dropped: reason by case_id of the cases to leave out.
+        test_folds: by case_id, the (repeat, fold) in which the run tested the patient; only the
+            networks of these may predict the case.
+        note: what has to be said beside the results; '' if nothing.
+    """
+
+    dropped: dict[str, str]
+    test_folds: dict[str, set[tuple[int, int]]]
     note: str
 
     @classmethod
@@ -28,36 +34,56 @@ class Overlap:
         """Compare the included cases of ``other`` with the run's private list of patients.
 
         Raises:
-            DataError: there are such patients and no ``choice``, or out-of-fold is impossible.
+            DataError: there are such patients and no ``choice``, or what it asks is impossible.
         """
-        rows, none = other.included, np.zeros(len(other.included), bool)
-        ids = run.read_table("private/ids.csv")
-        known = ids[ids["patient_id"] != ""]
+        rows, known = other.included, _known_patients(run)
         if known.empty or not other.patients_known:
             note = "patients unknown: whether the run has trained on them cannot be told"
-            return cls(none, none, [set() for _ in rows.index], note)
+            return cls({}, {}, note)
         splits = run.read_table("splits.csv").merge(known, on="case_id")
         trained = set(splits["patient_id"][splits["part"] != "test"])
-        seen = rows["patient_id"].isin(trained).to_numpy()
-        if seen.any() and choice is None:
-            count = rows["patient_id"][seen].nunique()
-            raise DataError(
-                f"cohort: expected patients that the run has not trained on, got {count} of "
-                f"{rows['patient_id'].nunique()} that it has; add --overlap drop to leave them "
-                "out or --overlap out-of-fold to let only networks that have not seen them predict"
-            )
-        tested = splits[splits["part"] == "test"].groupby("patient_id")[["repeat", "fold"]]
-        folds = {patient: set(map(tuple, part.to_numpy().tolist())) for patient, part in tested}
-        dropped = seen if choice == "drop" else none
-        out_of_fold = seen & ~dropped
-        if any(not folds.get(patient) for patient in rows["patient_id"][out_of_fold]):
-            raise DataError(
-                "cohort: expected every overlapping patient in a test fold of the run, got some "
-                "that every network has trained on; use --overlap drop"
-            )
-        test_folds = [
-            folds[patient] if unseen_only else set()
-            for patient, unseen_only in zip(rows["patient_id"], out_of_fold, strict=True)
-        ]
-        note = f"{int(seen.sum())} cases of patients the run has trained on: {choice}"
-        return cls(seen, dropped, test_folds, note if seen.any() else "")
+        seen = rows[rows["patient_id"].isin(trained)]
+        if seen.empty:
+            return cls({}, {}, "")
+        note = f"{len(seen)} cases of patients the run has trained on: {choice}"
+        if choice == "drop":
+            if len(seen) == len(rows):
+                raise DataError(
+                    f"{other.file}: expected new patients, got none; nothing is left to evaluate"
+                )
+            reason = "the run has trained on this patient"
+            return cls(dict.fromkeys(seen["case_id"], reason), {}, note)
+        if choice == "out-of-fold":
+            return cls({}, _test_folds(seen, splits, other.file), note)
+        raise DataError(
+            f"{other.file}: expected patients that the run has not trained on, got "
+            f"{seen['patient_id'].nunique()} of {rows['patient_id'].nunique()} that it has; add "
+            "--overlap drop to leave them out or --overlap out-of-fold to let only networks that "
+            "have not seen them predict"
+        )
+
+
+def _known_patients(run: RunFolder) -> pd.DataFrame:
+    if not (run.path / "private" / "ids.csv").exists():
+        raise DataError(
+            f"{run.path}: expected private/ids.csv, by which patients that the run has trained "
+            "on are found, got none; copy it back from where the run was trained"
+        )
+    ids = run.read_table("private/ids.csv")
+    return ids[ids["patient_id"] != ""]
+
+
+def _test_folds(
+    seen: pd.DataFrame, splits: pd.DataFrame, file: str
+) -> dict[str, set[tuple[int, int]]]:
+    tested = splits[splits["part"] == "test"].groupby("patient_id")[["repeat", "fold"]]
+    folds = {patient: set(map(tuple, part.to_numpy().tolist())) for patient, part in tested}
+    if not set(seen["patient_id"]) <= folds.keys():
+        raise DataError(
+            f"{file}: expected every overlapping patient in a test fold of the run, got some "
+            "that every network has trained on; use --overlap drop"
+        )
+    return {
+        case: folds[patient]
+        for case, patient in zip(seen["case_id"], seen["patient_id"], strict=True)
+    }

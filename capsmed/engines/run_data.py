@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from capsmed.config import Experiment
-from capsmed.data import demo
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.splits import assign
-from capsmed.engines.display import reading
 from capsmed.engines.fit import FoldData
 from capsmed.engines.fits import Fit
 
@@ -62,20 +60,16 @@ def read_data(
     Raises:
         DataError: the cohort cannot be used as it is; every bad row is listed.
     """
-    if experiment.data.cohort == "demo":
-        with reading("rendering the embedded cohort (first use)", show) as progress:
-            demo.table(progress)
     cohort = Cohort.read(experiment.data, base, data_root)
     splits = assign(cohort, experiment.split)
-    with reading("reading patches", show) as progress:
-        patches = PatchSet.load(
-            cohort,
-            cohort.included,
-            experiment.patch,
-            experiment.augmentation,
-            progress=progress,
-            on_bad=experiment.data.on_bad_case,
-        )
+    patches = PatchSet.load(
+        cohort,
+        cohort.included,
+        experiment.patch,
+        experiment.augmentation,
+        progress=show,
+        on_bad=experiment.data.on_bad_case,
+    )
     if patches.excluded:
         cohort = cohort.exclude(patches.excluded)
         splits = assign(cohort, experiment.split)

@@ -94,8 +94,8 @@ def _write(run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.Da
 
 
 def _check_same(run: RunFolder, experiment: Experiment, splits: pd.DataFrame) -> None:
-    before = (run.path / "config.yaml").read_text(encoding="utf-8").splitlines()
-    now = config.dump(experiment).splitlines()
+    before = _lines(config.load_run(run.path).experiment)
+    now = _lines(experiment)
     if before != now:
         changed = [line.strip() for line in now if line not in before][:5] or ["a removed key"]
         raise ConfigError(
@@ -108,3 +108,8 @@ def _check_same(run: RunFolder, experiment: Experiment, splits: pd.DataFrame) ->
             f"{run.path}: expected the cases and folds this run was started with, got others "
             "(the cohort has changed); start a new run with --out"
         )
+
+
+def _lines(experiment: Experiment) -> list[str]:
+    """Return the configuration's lines; the device may change between sittings."""
+    return config.dump(experiment.model_copy(update={"device": "auto"})).splitlines()

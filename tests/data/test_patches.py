@@ -140,7 +140,7 @@ def test_skipped_cases_leave_cohort_and_patches_alike(nifti, table, read):
     rows = "".join(f"{i},{i},{'b' if i == 2 else 'a'}.nii.gz,{'bm'[i % 2]}\n" for i in range(6))
     cohort = read(table("case_id,patient_id,image,label\n" + rows))
     nifti("b.nii.gz", np.full((7, 5, 3), np.nan))
-    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL, on_bad="skip")
+    patches = PatchSet.load(cohort, cohort.included, SMALL, config.Augmentation(), on_bad="skip")
     smaller = cohort.exclude(patches.excluded)
     assert list(smaller.included["case_id"]) == patches.case_ids == list("01345")
     assert smaller.table["excluded"][2] == "NaN or infinite voxels"
