@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rich.console import Console
@@ -9,9 +10,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from capsmed.engines.fits import Fit
 
+QUIET_SECONDS = 30.0  # between lines where there is no terminal to draw a bar on
+
 
 class Display:
     """A progress bar over the epochs of all trainings, with the time left; silent off rank 0.
+
+    Where the output is no terminal (a log file), a line appears now and then instead.
 
     Args:
         total_epochs: epochs of all trainings together, if none stops early.
@@ -32,6 +37,7 @@ class Display:
             speed_estimate_period=600,
         )
         self.task = self.progress.add_task("training", total=total_epochs)
+        self.started = self.logged = time.monotonic()
 
     def __enter__(self) -> Display:
         """Start drawing."""
@@ -47,6 +53,17 @@ class Display:
         inner = f" inner {row['inner_loss']:.3f}" if row["inner_loss"] != "" else ""
         text = f"{_name(fit)} loss {row['train_loss']:.3f}{inner}"
         self.progress.update(self.task, advance=1, description=text)
+        if not self.console.is_terminal:
+            self._log(text)
+
+    def _log(self, text: str) -> None:
+        now, task = time.monotonic(), self.progress.tasks[0]
+        if now - self.logged < QUIET_SECONDS:
+            return
+        self.logged = now
+        left = (now - self.started) / task.completed * ((task.total or 0) - task.completed)
+        epochs = f"{task.completed:.0f} of {task.total:.0f} epochs"
+        self.line(f"{text}; {epochs}, about {left / 60:.1f} min left")
 
     def skip(self, epochs: int) -> None:
         """Take epochs that will not be run (early stop, finished fold) off the total."""

@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass
 
 import torch
+from torch.utils.data import DataLoader
 
 from capsmed.engines.fit import FoldTrainer
+from capsmed.engines.precision import PrecisionInferer
 
 ADAM_COPIES = 4  # weights, gradients and two moments
 
@@ -29,12 +31,9 @@ def measure(trainer: FoldTrainer) -> Estimate:
     estimate is the network's share; reading and augmenting is in it, the inner evaluation is not.
     """
     wrapper = copy.deepcopy(trainer.wrapper).train()
-    started = time.perf_counter()
-    batch = next(iter(trainer.loader))
-    loading = time.perf_counter() - started
-    if trainer.loader.num_workers:
-        loading = 0.0  # spawned workers load while the network computes
+    batch, loading = _load(trainer.loader)
     image, label = batch["image"].to(trainer.device), batch["label"].to(trainer.device)
+    infer = PrecisionInferer(trainer.experiment.training.precision)
     kept = 0
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -46,7 +45,7 @@ def measure(trainer: FoldTrainer) -> Estimate:
     for _ in range(3):
         started, kept = time.perf_counter(), 0
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            loss = trainer.loss(wrapper(image, label), label)
+            loss = trainer.loss(infer(image, wrapper, label), label)
         loss.backward()
         seconds.append(time.perf_counter() - started)
     parameters = sum(p.numel() for p in wrapper.parameters())
@@ -54,3 +53,14 @@ def measure(trainer: FoldTrainer) -> Estimate:
     return Estimate(
         steps * (min(seconds) + loading), kept + ADAM_COPIES * 4 * parameters, parameters
     )
+
+
+def _load(loader: DataLoader) -> tuple[dict[str, torch.Tensor], float]:
+    """Return a batch and the seconds that one takes once an epoch's order has been drawn."""
+    batches = iter(loader)
+    batch = next(batches)
+    if loader.num_workers or len(loader) == 1:
+        return batch, 0.0  # workers load while the network computes
+    started = time.perf_counter()
+    batch = next(batches)
+    return batch, time.perf_counter() - started
