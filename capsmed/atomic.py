@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def write(path: Path, writer: Callable[[Path], None]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer(temporary)
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except OSError as error:
         raise CapsmedError(_cannot_write(path, error)) from error
     finally:
@@ -47,6 +48,21 @@ def _dump(path: Path, text: str) -> None:
         file.write(text)
 
 
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename; on Windows another program may hold ``path`` open for a moment."""
+    for wait in (0.1, 0.4, 1.5):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            time.sleep(wait)
+    os.replace(temporary, path)
+
+
 def _cannot_write(path: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"{path}: cannot be written ({reason}); free some space or choose another folder"
+    if isinstance(error, PermissionError):
+        advice = "close it in other programs, or choose a folder that you may write to"
+    else:
+        advice = "free some space or choose another folder"
+    return f"{path}: cannot be written ({reason}); {advice}"

@@ -18,24 +18,25 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def seconds(*arguments: str) -> float:
-    """The quickest of five runs in a process of its own."""
+def seconds(*arguments: str, expected: str) -> float:
+    """The quickest of five runs in a process of its own, which must print ``expected``."""
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "capsmed", *arguments], capture_output=True)
+        done = subprocess.run([sys.executable, "-m", "capsmed", *arguments], capture_output=True)
         times.append(time.perf_counter() - started)
+        assert expected in (done.stdout + done.stderr).decode()
     return min(times)
 
 
 def test_help_comes_within_half_a_second() -> None:
-    assert seconds("--help") < 0.5
+    assert seconds("--help", expected="Commands:") < 0.5
 
 
 def test_a_wrong_config_is_told_within_a_second(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text("name: x\ndata: {cohort: demo}\ntraining: {epoch: 1}\n", encoding="utf-8")
-    assert seconds("train", "--config", str(path)) < 1.0
+    assert seconds("train", "--config", str(path), expected="did you mean 'epochs'?") < 1.0
 
 
 def test_the_version_is_the_packages() -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from capsmed import shipped
-from capsmed.config import Component, Data, Experiment, dump, json_schema, load, load_run, rebase
+from capsmed.config import Component, Data, Experiment, dump, json_schema, load, load_run, shareable
 from capsmed.config.parse import parse, scalar
 from capsmed.errors import ConfigError
 
@@ -173,11 +173,23 @@ def test_a_cohort_below_the_data_folder_is_dumped_with_the_variable(
     assert written["data"]["cohort"] == "${CAPSMED_DATA}/lidc_3d/cohort.csv"
 
 
-def test_rebasing_keeps_a_relative_cohort_pointing_at_the_same_file(study: Path) -> None:
-    run = study.parent / "runs" / "study"
-    moved = rebase(load(study).experiment, study.parent, run).data.cohort
-    assert moved == "../../cases.csv"
-    assert rebase(load("digits").experiment, study.parent, run) == load("digits").experiment
+def test_a_shared_configuration_names_the_cohort_but_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {"cohort": "/clinic/Quxley_Jane/cases.csv"}
+    secret = Experiment(name="x", data=Data.model_validate(data))
+    assert shareable(secret).data.cohort == "cases.csv"
+    assert shareable(load("digits").experiment) == load("digits").experiment
+    monkeypatch.setenv("CAPSMED_DATA", str(tmp_path))
+    assert shareable(load("lung_lidc").experiment) == load("lung_lidc").experiment
+
+
+def test_a_run_finds_its_cohort_by_its_private_list(study: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "private").mkdir(parents=True)
+    (run / "config.yaml").write_text(dump(shareable(load(study).experiment)))
+    (run / "private" / "ids.csv").write_text(f"case_id,folder\nc1,{study.parent}\n")
+    assert load_run(run).base == study.parent
 
 
 def test_a_folder_without_config_is_no_run(tmp_path: Path) -> None:

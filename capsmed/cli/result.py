@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from capsmed.config import Experiment
 
 
-def is_finished(run: Path, experiment: Experiment, base: Path) -> bool:
-    """Whether ``run`` has all results of exactly this experiment (paths starting at ``base``)."""
+def is_finished(run: Path, experiment: Experiment) -> bool:
+    """Whether ``run`` has all results of exactly this experiment."""
     files = [run / name for name in ("config.yaml", "metrics.json", "report.html")]
     if not all(file.is_file() for file in files):
         return False
     from capsmed import config
 
-    return files[0].read_text(encoding="utf-8") == config.dump(config.rebase(experiment, base, run))
+    return files[0].read_text(encoding="utf-8") == config.dump(config.shareable(experiment))
 
 
 def show(run: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -62,7 +62,7 @@ def train(
     experiment = loaded.experiment
     folder = resume or out or Path(experiment.output or Path("runs") / experiment.name)
     goes_on = resume is not None or (go_on and (folder / "config.yaml").is_file())
-    if goes_on and is_finished(folder, experiment, loaded.base):
+    if goes_on and is_finished(folder, experiment):
         click.echo(f"{folder} is finished; its result:")
         show(folder)
         return
@@ -87,13 +87,29 @@ def _train(
             base=loaded.base,
             out=folder,
             resume=resume,
-            command=shlex.join(["capsmed", *sys.argv[1:]]),
+            command=shareable_command(sys.argv[1:]),
             data_root=data_root,
             allow_import=allow_import,
         )
         _report(run)
     except KeyboardInterrupt as error:
         raise Stopped(_how_to_go_on(folder)) from error
+
+
+def shareable_command(arguments: Sequence[str]) -> str:
+    """The command line without folders, which may tell a name; reports show it.
+
+    >>> shareable_command(["train", "--config", "/a/x.yaml", "--data-root", "/clinic/jane"])
+    'capsmed train --config x.yaml --data-root FOLDER'
+    """
+    words = []
+    for argument in arguments:
+        key, equals, value = argument.rpartition("=")
+        if "/" in value or "\\" in value:
+            path = PurePath(value)
+            value = path.name if path.suffix else "FOLDER"
+        words.append(key + equals + value)
+    return shlex.join(["capsmed", *words])
 
 
 def _report(run: Path) -> None:
@@ -121,14 +137,20 @@ def _how_to_go_on(folder: Path) -> str:
 )
 @click.option("--name", help="Name of the evaluation; default: the cohort file's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
+@click.option("--frame", type=click.Choice(["RAS", "LPS"]), help="Frame of the table's points.")
+@click.option("--encoding", help="Text encoding of the table; default UTF-8.")
 @DATA_ROOT
+@ALLOW_IMPORT
 def evaluate(
     folder: Path,
     cohort: str | None,
     overlap: Literal["drop", "out-of-fold"] | None,
     name: str | None,
     device: str,
+    frame: Literal["RAS", "LPS"] | None,
+    encoding: str | None,
     data_root: Path | None,
+    allow_import: tuple[str, ...],
 ) -> None:
     """Measure a run again, or on another cohort."""
     from capsmed import plugins
@@ -136,9 +158,17 @@ def evaluate(
 
     plugins.load()
     result = evaluate_run(
-        folder, cohort=cohort, overlap=overlap, name=name, data_root=data_root, device=device
+        folder,
+        cohort=cohort,
+        overlap=overlap,
+        name=name,
+        frame=frame,
+        encoding=encoding,
+        data_root=data_root,
+        device=device,
+        allow_import=allow_import,
     )
-    show(result)
+    _report(result)
 
 
 @click.command()

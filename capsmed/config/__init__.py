@@ -2,7 +2,7 @@
 
 from capsmed.config.dump import dump, json_schema
 from capsmed.config.load import Loaded, load, load_run
-from capsmed.config.paths import rebase
+from capsmed.config.paths import cohort_folder, shareable
 from capsmed.config.schema import (
     Augmentation,
     Component,
@@ -16,6 +16,7 @@ from capsmed.config.schema import (
 )
 
 __all__ = [
+    "cohort_folder",
     "Augmentation",
     "Component",
     "Data",
@@ -30,5 +31,5 @@ __all__ = [
     "json_schema",
     "load",
     "load_run",
-    "rebase",
+    "shareable",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,10 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
 
 
 def load_run(run: Path, overrides: Sequence[str] = ()) -> Loaded:
-    """Read the experiment of the run folder ``run``; its paths start from there.
+    """Read the experiment of the run folder ``run``.
+
+    A relative cohort path starts from the folder that the run's private list names, because
+    ``config.yaml`` may be shared and holds no folder.
 
     Raises:
         ConfigError: ``run`` is no run folder, or its configuration is damaged.
@@ -60,7 +64,18 @@ def load_run(run: Path, overrides: Sequence[str] = ()) -> Loaded:
             f"{run}: expected a run folder with config.yaml, got none; "
             "give the folder that `capsmed train` has written"
         )
-    return load(run / "config.yaml", overrides)
+    loaded = load(run / "config.yaml", overrides)
+    return Loaded(loaded.experiment, _source_folder(run) or run)
+
+
+def _source_folder(run: Path) -> Path | None:
+    """The column ``folder`` of private/ids.csv, alike in all rows; None where there is none."""
+    try:
+        with open(run / "private" / "ids.csv", encoding="utf-8", newline="") as file:
+            folder = next(csv.DictReader(file), {}).get("folder")
+    except OSError:
+        return None
+    return Path(folder) if folder else None
 
 
 def _find(source: str | Path) -> tuple[Path, Path]:

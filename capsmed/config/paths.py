@@ -42,17 +42,23 @@ def contract(cohort: str) -> str:
     return cohort
 
 
-def rebase(experiment: Experiment, old: Path, new: Path) -> Experiment:
-    """The same experiment with its relative cohort path starting from ``new``, not ``old``."""
+def shareable(experiment: Experiment) -> Experiment:
+    """The same experiment with nothing of its cohort's path but the last part.
+
+    Folder names may tell a patient's or a user's name; the run keeps them in ``private/``. A
+    path below ``${CAPSMED_DATA}`` is written with the variable by `dump` and stays.
+    """
     cohort = experiment.data.cohort
-    if cohort in NOT_FILES or Path(cohort).is_absolute():
+    if cohort in NOT_FILES or contract(cohort) != cohort:
         return experiment
-    target = (Path(old) / cohort).resolve()
-    try:
-        moved = Path(os.path.relpath(target, Path(new).resolve())).as_posix()
-    except ValueError:  # another drive on Windows
-        moved = target.as_posix()
-    return _with_cohort(experiment, moved)
+    return _with_cohort(experiment, Path(cohort).name)
+
+
+def cohort_folder(experiment: Experiment, base: Path) -> str:
+    """The folder of a cohort that `shareable` has shortened; '' where it has not."""
+    if shareable(experiment) == experiment and not Path(base, experiment.data.cohort).exists():
+        return ""
+    return str(Path(base, experiment.data.cohort).resolve().parent)
 
 
 def _data_folder() -> str:

@@ -114,7 +114,7 @@ class Patch(Section):
 class Augmentation(Section):
     """Random changes of training patches; 0 or false switches one off."""
 
-    shift: NotNegative = Field(0.0, description="voxels, each axis, whole steps")
+    shift: Annotated[Whole, Field(ge=0)] = Field(0, description="voxels, each axis, whole steps")
     flip: Flag = Field(False, description="mirror each axis with probability 0.5")
     rotate: Annotated[Number, Field(ge=0, le=180)] = Field(0.0, description="degrees, each axis")
     scale: Fraction = Field(0.0, description="0.1 zooms by 0.9 to 1.1")

@@ -15,7 +15,7 @@ from capsmed.data.cohort import Cohort
 from capsmed.data.cut import check_suits, cut, start_of, window
 from capsmed.data.problems import Problem
 from capsmed.data.progress import Progress
-from capsmed.data.volume import from_array
+from capsmed.data.volume import Volume, from_array
 from capsmed.errors import ConfigError, DataError
 
 
@@ -69,7 +69,9 @@ def fill_from_files(
         try:
             if opened[0] != row["image"]:  # the lesions of one scan follow one another
                 opened = (row["image"], cohort.volume(row))
-            images[position] = torch.from_numpy(cut(opened[1], _point(row), patch, margin))
+            images[position] = torch.from_numpy(
+                cut(opened[1], _point(row, opened[1]), patch, margin)
+            )
         except ConfigError as error:
             raise ConfigError(f"{error} ({cohort.file} {cohort.place(row['case_id'])})") from error
         except Exception as error:  # any decoder may fail in its own way
@@ -81,11 +83,12 @@ def fill_from_files(
     return {cases[i]: reason for i, reason in reasons.items()}
 
 
-def _point(row: Mapping[str, Any]) -> np.ndarray | None:
+def _point(row: Mapping[str, Any], volume: Volume) -> np.ndarray | None:
     if not isinstance(row.get("x"), float):
         return None
-    z = row.get("z", 0.0)
-    return np.array([row["x"], row["y"], z if isinstance(z, float) else 0.0])
+    if len(volume.shape) == 3 and not isinstance(row.get("z"), float):
+        raise DataError("point: expected x, y and z in mm, got no z; add the column z")
+    return np.array([row["x"], row["y"], row.get("z", 0.0)])
 
 
 def _fault(position: int, row: Mapping[str, Any], error: Exception) -> Problem:

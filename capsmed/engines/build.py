@@ -29,6 +29,31 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
     return Component(name="conv_net", **shared), Component(name="cross_entropy")
 
 
+def check_fit(experiment: Experiment) -> None:
+    """Build every network of the experiment once, before any data are read.
+
+    Raises:
+        ConfigError: a network does not fit the patches, or its loss does not fit its scores.
+    """
+    models = [experiment.network.name]
+    if ORDINARY_HEAD in experiment.evaluation.baselines:
+        models.append(ORDINARY_HEAD)
+    for model in models:
+        component, loss = specification(experiment, model)
+        kind = getattr(build_network(component, experiment, 2), "score_kind", None)
+        accepted = getattr(build_loss(loss), "score_kinds", None)
+        if kind is None:
+            raise ConfigError(
+                f"network ({component.name}): expected an attribute score_kind, got none; "
+                "let the class say logits, lengths or multilabel"
+            )
+        if accepted is not None and kind not in accepted:
+            raise ConfigError(
+                f"loss: expected one for scores that are {kind}, as {component.name} gives, got "
+                f"{loss.name}; use {'cross_entropy' if kind == 'logits' else 'capsule'}"
+            )
+
+
 def build_network(component: Component, experiment: Experiment, num_classes: int) -> nn.Module:
     """Build a network for the experiment's patches.
 

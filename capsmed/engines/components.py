@@ -165,6 +165,8 @@ def _check_routing(value: Any, found: list[tuple[str, str]]) -> None:
         found.append(("network.routing", _unknown(str(name), names)))
     elif isinstance(options, dict):
         _check_options("routing", "network.routing", Routing[name.lower()], options, found)
+    else:
+        found.append(("network.routing", f"expected [name, {{option: value}}], got {shown(value)}"))
 
 
 def _hints(constructor: Constructor) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from capsmed import config
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
-from capsmed.engines import build
+from capsmed.engines import build, components
 from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.keep import prediction_rows
@@ -22,7 +23,7 @@ from capsmed.engines.precision import choose_device
 from capsmed.engines.predict import predict
 from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.start import describe_cases
-from capsmed.errors import CheckpointError
+from capsmed.errors import CheckpointError, DataError
 from capsmed.handlers.checkpoint import load_weights
 from capsmed.metrics.size_only import size_only
 from capsmed.networks import TrainingWrapper
@@ -34,8 +35,11 @@ def evaluate(
     cohort: str | None = None,
     overlap: Choice | None = None,
     name: str | None = None,
+    frame: Literal["RAS", "LPS"] | None = None,
+    encoding: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
+    allow_import: Collection[str] = (),
 ) -> Path:
     """Compute a run's metrics anew, or let its networks predict another cohort.
 
@@ -49,8 +53,11 @@ def evaluate(
         overlap: what to do with patients that the run has trained on: ``drop`` their cases, or
             predict them ``out-of-fold`` by the networks that have not seen them.
         name: of the evaluation; default the cohort file's stem.
+        frame: of the other cohort's points; it has no default, as each table has its own.
+        encoding: of the other cohort's text; default UTF-8.
         data_root: folder that the table's image paths are relative to.
         device: where to compute.
+        allow_import: packages that dotted component names may come from.
 
     Returns:
         The folder that holds ``metrics.json`` and ``predictions.csv``.
@@ -60,13 +67,28 @@ def evaluate(
         DataError: the cohort cannot be used, or overlaps and ``overlap`` is not given.
     """
     folder = RunFolder(Path(run))
-    experiment = _experiment(folder)
+    experiment = config.load_run(folder.path).experiment
+    components.check_components(experiment, allow_import)
     fits = find_fits(folder, experiment)
     if cohort is None:
         finish(folder, experiment, Labels.read(folder), [fit.folder for fit in fits])
         return folder.path
+    result = RunFolder(folder.path / "evaluations" / (name or Path(cohort).stem))
+    if result.path.exists():
+        raise DataError(
+            f"{result.path}: expected a new evaluation, got one that is there already; "
+            "give this one another name with --name"
+        )
     labels = Labels.read(folder)
-    data = experiment.data.model_copy(update={"cohort": cohort, "classes": labels.classes})
+    data = experiment.data.model_copy(
+        update={
+            "cohort": cohort,
+            "classes": labels.classes,
+            "frame": frame,
+            "encoding": encoding or "utf-8",
+            "limit": None,
+        }
+    )
     other = Cohort.read(data, Path.cwd(), data_root=data_root)
     seen = Overlap.find(folder, other, overlap)
     other = other.exclude(seen.dropped)
@@ -82,11 +104,10 @@ def evaluate(
     predictions = _predict(
         experiment, labels, fits, other.included, patches, seen.test_folds, choose_device(device)
     )
-    cases = describe_cases(other, folder.read_json("private/salt.json")["salt"])
+    cases = describe_cases(other, str(folder.read_table("private/salt.csv")["salt"][0]))
     if "size_only" in experiment.evaluation.baselines and not seen.test_folds:
         # fitted on all folds, a size model would have seen the patients kept out of fold
         predictions = _with_size_only(folder, predictions, cases, labels)
-    result = RunFolder(folder.path / "evaluations" / (name or Path(cohort).stem))
     result.write_table("cohort.csv", cases)
     note = "; ".join(part for part in (other.note, seen.note) if part)
     found = Labels(labels.classes, labels.positive, note)
@@ -108,13 +129,6 @@ def find_fits(run: RunFolder, experiment: Experiment) -> list[Fit]:
             f"unfinished; go on with `capsmed train --resume {run.path}`"
         )
     return fits
-
-
-def _experiment(run: RunFolder) -> Experiment:
-    path = run.path / "config.yaml"
-    if not path.is_file():
-        raise CheckpointError(f"{run.path}: expected a run folder, got one without config.yaml")
-    return config.load(path).experiment
 
 
 def _predict(

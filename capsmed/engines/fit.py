@@ -15,6 +15,8 @@ from ignite.handlers import EMAHandler
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import PrepareBatchExtraInput
 from monai.handlers import TensorBoardStatsHandler
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from capsmed import seeds
@@ -51,7 +53,7 @@ class Fitted:
     wrapper: TrainingWrapper
     parameters: int
     stopped_epoch: int
-    best_epoch: int
+    chosen_epoch: int
 
 
 class FoldTrainer:
@@ -118,7 +120,7 @@ class FoldTrainer:
             self.predicting.eval(),
             sum(p.numel() for p in self.wrapper.parameters()),
             self.checkpoint.epoch,
-            self.checkpoint.best_epoch or self.checkpoint.epoch,
+            self.checkpoint.best_epoch if use_best else self.checkpoint.epoch,
         )
 
     def _train(self, on_epoch: OnEpoch) -> None:
@@ -129,6 +131,7 @@ class FoldTrainer:
 
         @trainer.on(Events.EPOCH_COMPLETED)
         def finish_epoch(engine: Engine) -> None:
+            self._share_statistics()
             inner = self._evaluate_inner()
             rate = self.optimizer.param_groups[0]["lr"]
             row = history.record(engine, rate, inner)
@@ -138,11 +141,16 @@ class FoldTrainer:
             if self._done(engine.state.epoch):
                 engine.terminate()
 
+        board = None
         if idist.get_rank() == 0:
-            TensorBoardStatsHandler(
-                log_dir=str(self.fit.folder / "tensorboard"), iteration_log=False
-            ).attach(trainer)
-        trainer.run()
+            folder = str(self.fit.folder / "tensorboard")
+            board = TensorBoardStatsHandler(log_dir=folder, iteration_log=False)
+            board.attach(trainer)
+        try:
+            trainer.run()
+        finally:
+            if board is not None:
+                board.close()
 
     def _build_trainer(self, handlers: list) -> SupervisedTrainer:
         training = self.experiment.training
@@ -152,7 +160,7 @@ class FoldTrainer:
             device=self.device,
             max_epochs=training.epochs,
             train_data_loader=self.loader,
-            network=idist.auto_model(self.wrapper),
+            network=self._distributed(),
             optimizer=self.optimizer,
             loss_function=self.loss,
             prepare_batch=PrepareBatchExtraInput(extra_keys="label"),
@@ -166,6 +174,29 @@ class FoldTrainer:
         if self.ema:
             self.ema.attach(trainer)
         return trainer
+
+    def _distributed(self) -> nn.Module:
+        """Wrap the training wrapper for several processes; ignite's auto_model picks its device.
+
+        On GPUs batch norm uses all processes' cases; on CPUs torch has no such norm, so its
+        statistics are those of one process's share of the batch.
+        """
+        if idist.get_world_size() == 1:
+            return self.wrapper
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            self.wrapper = nn.SyncBatchNorm.convert_sync_batchnorm(self.wrapper)
+        return DistributedDataParallel(
+            self.wrapper,
+            device_ids=[self.device.index] if on_gpu else None,
+            find_unused_parameters=True,  # a loss need not use the decoder
+        )
+
+    def _share_statistics(self) -> None:
+        """Give every process the first one's running means, which are those that are saved."""
+        if idist.get_world_size() > 1:
+            for buffer in self.predicting.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
     def _step_schedule(self, engine: Engine) -> None:
         self.schedule.step()

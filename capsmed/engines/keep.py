@@ -59,7 +59,7 @@ def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
         "recalibration": None,
         "parameters": fitted.parameters,
         "stopped_epoch": fitted.stopped_epoch,
-        "best_epoch": fitted.best_epoch,
+        "chosen_epoch": fitted.chosen_epoch,
         "seconds": round(float(history["seconds"].astype(float).sum()), 1),
     }
 

@@ -37,9 +37,13 @@ class Overlap:
             DataError: there are such patients and no ``choice``, or what it asks is impossible.
         """
         rows, known = other.included, _known_patients(run)
-        if known.empty or not other.patients_known:
-            note = "patients unknown: whether the run has trained on them cannot be told"
-            return cls({}, {}, note)
+        if (known["patient_id"] == "").all() or not other.patients_known:
+            if other.digest != run.read_json("environment.json").get("data_digest"):
+                note = "patients unknown: whether the run has trained on them cannot be told"
+                return cls({}, {}, note)
+            # the run's own whole set: every case stands for a patient
+            known = known.assign(patient_id=known["case_id"])
+            rows = rows.assign(patient_id=rows["case_id"])
         splits = run.read_table("splits.csv").merge(known, on="case_id")
         trained = set(splits["patient_id"][splits["part"] != "test"])
         seen = rows[rows["patient_id"].isin(trained)]
@@ -69,8 +73,7 @@ def _known_patients(run: RunFolder) -> pd.DataFrame:
             f"{run.path}: expected private/ids.csv, by which patients that the run has trained "
             "on are found, got none; copy it back from where the run was trained"
         )
-    ids = run.read_table("private/ids.csv")
-    return ids[ids["patient_id"] != ""]
+    return run.read_table("private/ids.csv")
 
 
 def _test_folds(

@@ -48,13 +48,13 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise CheckpointError(_missing(self.path / name)) from error
 
-    def write_ids(self, table: pd.DataFrame) -> None:
-        """Write the original patient ids where nothing that is shared looks (mode 600)."""
+    def write_private(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table where nothing that is shared looks (mode 600 in a folder of mode 700)."""
         private = self.path / "private"
         private.mkdir(parents=True, exist_ok=True)
         os.chmod(private, 0o700)
-        write_table(private / "ids.csv", table)
-        os.chmod(private / "ids.csv", 0o600)
+        write_table(private / name, table)
+        os.chmod(private / name, 0o600)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -14,6 +14,8 @@ from capsmed.data.cohort import Cohort
 from capsmed.engines.run_folder import RunFolder
 from capsmed.errors import ConfigError, DataError
 
+_FIRST_FILES = {"cohort.csv", "splits.csv", "private"}  # all that is there before config.yaml
+
 
 def open_run(
     run: RunFolder,
@@ -28,11 +30,12 @@ def open_run(
         ConfigError: the existing run's configuration differs.
         DataError: the cohort's cases or folds have changed since.
     """
-    experiment = config.rebase(experiment, base, run.path)
     if (run.path / "config.yaml").exists():
-        _check_same(run, experiment, splits)
+        _check_same(run, config.shareable(experiment), cohort, splits)
+        for left in run.path.rglob(".*.part"):  # of a write that was killed
+            left.unlink()
     else:
-        _write(run, experiment, cohort, splits)
+        _write(run, experiment, cohort, splits, base)
 
 
 def check_folder(run: RunFolder, resume: bool) -> None:
@@ -48,7 +51,8 @@ def check_folder(run: RunFolder, resume: bool) -> None:
             f"{run.path}: expected no such folder, got an existing run; go on with it by "
             f"`capsmed train --resume {run.path}` or choose another with --out"
         )
-    if run.path.exists() and any(run.path.iterdir()):
+    found = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
+    if run.path.is_file() or found - _FIRST_FILES:
         raise ConfigError(
             f"{run.path}: expected a new or empty folder, got one with other files; "
             "choose another with --out"
@@ -80,7 +84,10 @@ def pseudonym(patient_id: str, salt: str) -> str:
     return "P" + hashlib.sha256(f"{salt}:{patient_id}".encode()).hexdigest()[:10]
 
 
-def _write(run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:
+def _write(
+    run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame, base: Path
+) -> None:
+    """Write the first files, ``config.yaml`` last: it is what makes the folder a run."""
     salt = secrets.token_hex(16)
     cases = describe_cases(cohort, salt)
     run.write_table("cohort.csv", cases)
@@ -88,12 +95,15 @@ def _write(run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.Da
     ids = cohort.table[["case_id", "patient_id"]].assign(patient=cases["patient"])
     if "image" in cohort.table:
         ids["image"] = cohort.table["image"]
-    run.write_ids(ids)
-    run.write_json("private/salt.json", {"salt": salt})
-    atomic.write_text(run.path / "config.yaml", config.dump(experiment))
+    ids["folder"] = config.cohort_folder(experiment, base)
+    run.write_private("ids.csv", ids)
+    run.write_private("salt.csv", pd.DataFrame({"salt": [salt]}))
+    atomic.write_text(run.path / "config.yaml", config.dump(config.shareable(experiment)))
 
 
-def _check_same(run: RunFolder, experiment: Experiment, splits: pd.DataFrame) -> None:
+def _check_same(
+    run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame
+) -> None:
     before = _lines(config.load_run(run.path).experiment)
     now = _lines(experiment)
     if before != now:
@@ -107,6 +117,12 @@ def _check_same(run: RunFolder, experiment: Experiment, splits: pd.DataFrame) ->
         raise DataError(
             f"{run.path}: expected the cases and folds this run was started with, got others "
             "(the cohort has changed); start a new run with --out"
+        )
+    recorded = run.path / "environment.json"
+    if recorded.exists() and run.read_json(recorded.name).get("data_digest") != cohort.digest:
+        raise DataError(
+            f"{run.path}: expected the labels and images this run was started with, got changed "
+            "ones (the cohort has changed); start a new run with --out"
         )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchSet
-from capsmed.engines import components, environment
+from capsmed.engines import build, components, environment
 from capsmed.engines.display import Display
 from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
@@ -60,6 +60,7 @@ def train(
         CheckpointError: a checkpoint is damaged or of another network.
     """
     components.check_components(experiment, allow_import)
+    build.check_fit(experiment)
     run = RunFolder(Path(out or experiment.output or Path("runs") / experiment.name))
     check_folder(run, resume)
     for name in _NOISY:
@@ -148,5 +149,5 @@ def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: Patc
 def _fold_line(fit: Fit, fitted: Fitted) -> str:
     return (
         f"{fit.model}: repeat {fit.repeat}, seed {fit.seed}, fold {fit.fold} finished after "
-        f"{fitted.stopped_epoch} epochs (weights of epoch {fitted.best_epoch})"
+        f"{fitted.stopped_epoch} epochs (weights of epoch {fitted.chosen_epoch})"
     )

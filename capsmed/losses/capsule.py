@@ -27,6 +27,8 @@ class CapsuleLoss(nn.Module):
         down_weight: weight of the other classes.
     """
 
+    score_kinds = frozenset({"lengths", "multilabel"})  # of networks whose scores it can judge
+
     def __init__(
         self,
         reconstruction_weight: float = 0.0005,

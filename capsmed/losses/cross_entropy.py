@@ -20,6 +20,8 @@ class ScoresCrossEntropy(nn.Module):
         reduction: ``mean`` or ``sum`` over the batch, or ``none`` for one value a sample.
     """
 
+    score_kinds = frozenset({"logits"})  # of networks whose scores it can judge
+
     def __init__(
         self,
         label_smoothing: float = 0.0,

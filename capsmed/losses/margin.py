@@ -33,6 +33,8 @@ class MarginLoss(nn.Module):
     0.03
     """
 
+    score_kinds = frozenset({"lengths", "multilabel"})  # of networks whose scores it can judge
+
     def __init__(
         self,
         reduction: Literal["mean", "sum", "none"] = "mean",

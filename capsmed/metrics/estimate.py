@@ -145,12 +145,19 @@ def complement(estimate: Estimate) -> Estimate:
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """First minus second, paired: both were resampled with the same weights."""
+    """First minus second, paired: both were resampled with the same weights.
+
+    The bounds, for samples too small to resample, are the outer ones of the two intervals: they
+    take no notice of the pairing and so are wide.
+    """
     return Estimate(
         first.value - second.value,
         first.replicates - second.replicates,
         first.influence - second.influence,
-        (first.bounds[0] - second.bounds[1], first.bounds[1] - second.bounds[0]),
+        (
+            max(first.bounds[0] - second.bounds[1], -1.0),
+            min(first.bounds[1] - second.bounds[0], 1.0),
+        ),
     )
 
 

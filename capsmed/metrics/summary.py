@@ -210,4 +210,6 @@ def _paired(
     units = units_of(model, cohort)
     first, second = (_runs(rows, units, plan)[0]["auc"] for rows in (model, baseline))
     result = _interval("auc", difference(first, second), units, plan)
-    return {**result, "method": f"paired {result['method']}", "n_cases": len(shared)}
+    resampled = "bootstrap" in result["method"]
+    method = f"paired {result['method']}" if resampled else f"unpaired, from {result['method']}s"
+    return {**result, "method": method, "n_cases": len(shared)}

@@ -45,9 +45,19 @@ def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
         times = f", {repeats} times" if repeats > 1 else ""
         drawn = f", split seed {split['seed']}" if "seed" in split else ""
         text = f"Cross-validation in {folds} folds by {unit}{times}{drawn}."
-    inner = int((splits["part"] == "inner").sum())
-    share = f"{100 * split.get('inner', 0):g}% of the {unit}s of each training part were kept aside"
-    return [text, f"{share} to choose the epoch." if inner else "The last epoch predicts."]
+    return [text, _epoch_choice(run)]
+
+
+def _epoch_choice(run: RunFiles) -> str:
+    """Say which epoch's weights predict, and what the inner part was for."""
+    counts = run.splits["part"].value_counts()
+    inner = int(counts.get("inner", 0))
+    if not inner:
+        return "The last epoch predicts."
+    share = f"{100 * inner / (inner + int(counts.get('train', 0))):.0f}% of each training part"
+    if (run.config.get("training") or {}).get("select") == "last":
+        return f"{share} was kept aside and watched; the last epoch predicts."
+    return f"{share} was kept aside to choose the epoch."
 
 
 def _training(config: dict[str, Any]) -> list[str]:
@@ -72,10 +82,10 @@ def _folds(run: RunFiles) -> list[str]:
         return []
     parameters = {r["parameters"] for r in records if r.get("parameters")}
     ways = sorted({str(r["threshold_method"]) for r in records if r.get("threshold_method")})
-    best = [r["best_epoch"] for r in records if r.get("best_epoch") is not None]
+    chosen = [r["chosen_epoch"] for r in records if r.get("chosen_epoch") is not None]
     return [
         f"{max(parameters):,} parameters." if parameters else "",
-        f"Best epoch {_between(best)}." if best else "",
+        f"Weights of epoch {_between(chosen)}." if chosen else "",
         f"Threshold of each fold: {', '.join(ways)}." if ways not in ([], ["fixed"]) else "",
     ]
 

@@ -81,9 +81,29 @@ def test_a_checkpoint_of_another_architecture_is_refused(folder, tmp_path):
     path = tmp_path / "run" / "config.yaml"
     path.write_text(path.read_text().replace("class_dim: 4", "class_dim: 6"))
     with pytest.raises(CheckpointError, match="expected weights of the configured network"):
-        evaluate(tmp_path / "run", cohort=str(folder / "new.csv"), device="cpu")
+        evaluate(tmp_path / "run", cohort=str(folder / "new.csv"), name="other", device="cpu")
 
 
 def test_a_cohort_of_which_nobody_is_new_has_nothing_left(folder):
     with pytest.raises(DataError, match="nothing is left to evaluate"):
         evaluate(folder / "run", cohort=str(folder / "cohort.csv"), overlap="drop", device="cpu")
+
+
+def test_an_evaluation_is_not_overwritten(folder):
+    evaluate(folder / "run", cohort=str(folder / "new.csv"), name="once", device="cpu")
+    with pytest.raises(DataError, match="give this one another name with --name"):
+        evaluate(folder / "run", cohort=str(folder / "new.csv"), name="once", device="cpu")
+
+
+def test_a_whole_set_without_patients_knows_its_own_cases(tmp_path):
+    patch = {"size": [8, 8], "window": None}
+    experiment = tiny(
+        "digits",
+        data={"limit": 60, "classes": None},
+        patch=patch,
+        split={"by": "case"},
+        training={"epochs": 1},
+    )
+    run = train(experiment, base=tmp_path, out=tmp_path / "run")
+    with pytest.raises(DataError, match="got 60 of 1797 that it has"):
+        evaluate(run, cohort="digits", device="cpu")

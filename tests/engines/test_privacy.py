@@ -10,6 +10,7 @@ import pandas as pd
 import pydicom
 import pytest
 
+from capsmed.cli.runs import shareable_command
 from capsmed.data import demo
 from capsmed.engines.evaluate import evaluate
 from capsmed.engines.train import train
@@ -50,7 +51,7 @@ def content(path: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def planted_run(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("clinic")
+    folder = tmp_path_factory.mktemp(f"clinic_of_{NAME}")
     cohort = plant(folder)
     experiment = tiny(
         "cohort.csv",
@@ -59,15 +60,16 @@ def planted_run(tmp_path_factory) -> Path:
         training={"epochs": 1},
     )
     out = tmp_path_factory.mktemp("results") / "run"
-    run = train(experiment, base=cohort.parent, out=out, command="capsmed train")
-    evaluate(run, cohort=str(cohort), overlap="out-of-fold", device="cpu")
+    command = shareable_command(["train", "--data-root", str(cohort.parent)])
+    run = train(experiment, base=cohort.parent, out=out, command=command)
+    evaluate(run, cohort=str(cohort), overlap="out-of-fold", frame="RAS", device="cpu")
     write_report(run)
     return run
 
 
 def test_no_file_of_a_run_but_the_private_one_names_a_patient(planted_run):
     files = [path for path in planted_run.rglob("*") if path.is_file()]
-    shared = [path for path in files if path.parent.name != "private"]
+    shared = [path for path in files if path != planted_run / "private" / "ids.csv"]
     assert len(shared) > 15 and planted_run / "report.html" in shared
     telling = [path for path in shared if any(word in content(path) for word in PLANTED)]
     assert telling == []

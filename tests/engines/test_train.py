@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -130,5 +131,41 @@ def test_three_classes_train_and_report(tmp_path):
 
 def test_the_run_folder_alone_says_how_to_repeat_it(run):
     loaded = config.load_run(run)
-    assert loaded.experiment.seeds == (0, 7) and (loaded.base == run)
-    assert (run / loaded.experiment.data.cohort).exists()
+    assert loaded.experiment.seeds == (0, 7)
+    assert (loaded.base / loaded.experiment.data.cohort).exists()
+
+
+def test_changed_labels_are_not_mixed_into_a_run(tmp_path):
+    table = pd.read_csv(write_blobs(tmp_path))
+    table["fold"] = np.arange(24) // 2 % 2
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    experiment = tiny("cohort.csv", split={"column": "fold"}, training={"epochs": 1})
+    out = train(experiment, base=tmp_path, out=tmp_path / "run")
+    table.loc[[0, 1], "label"] = ["small", "large"]
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    with pytest.raises(DataError, match="expected the labels and images this run was started"):
+        train(experiment, base=tmp_path, out=out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "cross_entropy"}, "scores that are lengths, as capsnet gives, got cross_entropy"),
+        ({"network": {"kernel_sizes": [15]}}, r"network \(capsnet\): .*12"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_told_before_data_are_read(tmp_path, changes, message):
+    experiment = tiny("no_such.csv", **changes)
+    with pytest.raises(ConfigError, match=message):
+        train(experiment, base=tmp_path, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_a_start_that_was_killed_do_not_block_the_next(tmp_path):
+    write_blobs(tmp_path)
+    experiment = tiny("cohort.csv", training={"epochs": 1})
+    out = train(experiment, base=tmp_path, out=tmp_path / "run")
+    for path in [*out.glob("*.json"), out / "config.yaml", out / "predictions.csv"]:
+        path.unlink()
+    shutil.rmtree(out / "repeat-0")
+    assert train(experiment, base=tmp_path, out=out).exists()

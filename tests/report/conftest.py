@@ -84,9 +84,11 @@ ENVIRONMENT = {
 def _cohort(
     rng: np.random.Generator, classes: tuple[str, ...], cases: int, patients: bool, diameters: bool
 ) -> pd.DataFrame:
-    target = np.arange(cases) * 3 // 2 % len(classes) if len(classes) > 2 else (
-        np.arange(cases) % 5 < 2
-    ).astype(int)
+    target = (
+        np.arange(cases) * 3 // 2 % len(classes)
+        if len(classes) > 2
+        else (np.arange(cases) % 5 < 2).astype(int)
+    )
     names = [f"case-{i:03d}" for i in range(cases)]
     table = pd.DataFrame(
         {
@@ -176,7 +178,7 @@ def _fold(
         }
     )
     history.to_csv(folder / "history.csv", index=False)
-    record = {"parameters": 458_000, "best_epoch": 9, "threshold_method": "Youden"}
+    record = {"parameters": 458_000, "chosen_epoch": 9, "threshold_method": "Youden"}
     _write(folder / "fold.json", {"schema_version": 1, "model": "capsnet", **record})
     shown = rows.head(4)
     images = np.stack([_blob(rng, size) for _ in range(len(shown))])

@@ -11,9 +11,7 @@ from capsmed.data.demo import cache
 from capsmed.errors import DataError
 
 
-def test_the_environment_names_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_names_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path))
     assert cache.cache_folder() == tmp_path
 
@@ -29,7 +27,10 @@ def test_the_environment_names_the_cache(
     ],
 )
 def test_each_platform_has_its_own_place(
-    platform: str, variable: str | None, expected: str, tmp_path: Path,
+    platform: str,
+    variable: str | None,
+    expected: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("CAPSMED_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):

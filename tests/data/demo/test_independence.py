@@ -42,9 +42,18 @@ def held_out(features: np.ndarray, target: np.ndarray, *steps: object) -> np.nda
 def described(place: Scene) -> list[float]:
     wall = 40.0 if place.wall is None else place.wall
     return [
-        place.format == "dicom", place.stored in ("head", "RAS"), place.stored == "LPS",
-        place.pixel_spacing, place.slice_spacing, place.blur, place.noise, place.grain, wall,
-        *np.subtract(place.high, place.low), *np.add(place.high, place.low), *place.position,
+        place.format == "dicom",
+        place.stored in ("head", "RAS"),
+        place.stored == "LPS",
+        place.pixel_spacing,
+        place.slice_spacing,
+        place.blur,
+        place.noise,
+        place.grain,
+        wall,
+        *np.subtract(place.high, place.low),
+        *np.add(place.high, place.low),
+        *place.position,
     ]
 
 
@@ -91,7 +100,11 @@ def test_brightness_without_the_nodule_does_not_tell_the_label(empty_patches: np
     target, everything = MALIGNANT[::2], flat(empty_patches)
     middle = flat(empty_patches[:, 4:12, 4:12, 4:12])
     features = np.c_[
-        everything.mean(1), everything.std(1), middle.mean(1), middle.std(1), middle.max(1),
+        everything.mean(1),
+        everything.std(1),
+        middle.mean(1),
+        middle.std(1),
+        middle.max(1),
         np.percentile(everything, (5, 50, 95), axis=1).T,
     ]
     low, high = interval(target, held_out(features, target))

@@ -43,7 +43,10 @@ def blocks() -> tuple[Block, Block]:
 def test_the_renderer_takes_a_scene_and_a_nodule_without_labels() -> None:
     assert list(inspect.signature(render).parameters) == ["scene", "nodule"]
     assert {f.name for f in fields(Nodule)} == {
-        "pixel_spacing", "slice_spacing", "contours", "ratings",
+        "pixel_spacing",
+        "slice_spacing",
+        "contours",
+        "ratings",
     }
     assert all("malignancy" not in nodule.ratings for nodule in NODULES)
 
