@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -30,7 +31,8 @@ def write(path: Path, writer: Callable[[Path], None]) -> None:
     except OSError as error:
         raise CapsmedError(_cannot_write(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):  # its folder is a file
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

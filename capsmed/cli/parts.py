@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 from pathlib import Path
 from types import ModuleType
 
@@ -61,7 +62,8 @@ def demo(out: Path, cases: int | None) -> None:
 
     with bar("rendering") as progress:
         table = write(out, cases=cases, progress=progress)
-    click.echo(f"{table}: use it with --set data.cohort={table}")
+    where = shlex.quote(f"data.cohort={table.resolve()}")
+    click.echo(f"train on it: capsmed train --config lung --set {where} --set data.frame=RAS")
 
 
 @click.group()

@@ -42,7 +42,7 @@ class Program(click.Group):
         except KeyboardInterrupt as error:
             raise Stopped("stopped") from error
         except OSError as error:
-            if error.errno in _OF_THE_MACHINE:
+            if error.filename or error.errno in _OF_THE_MACHINE:
                 raise click.ClickException(_of_the_machine(error)) from error
             raise
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -54,7 +54,8 @@ class Program(click.Group):
 
 def _of_the_machine(error: OSError) -> str:
     place = error.filename or "a file"
-    return f"{place}: cannot be used ({error.strerror}); free some space or choose another folder"
+    advice = "free some space or choose another file or folder"
+    return f"{place}: cannot be used ({error.strerror}); {advice}"
 
 
 def _accept_any_text() -> None:

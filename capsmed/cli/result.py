@@ -13,13 +13,23 @@ if TYPE_CHECKING:
 
 
 def is_finished(run: Path, experiment: Experiment) -> bool:
-    """Whether ``run`` has all results of exactly this experiment."""
+    """Whether ``run`` has all results of exactly this experiment, none of them damaged."""
     files = [run / name for name in ("config.yaml", "metrics.json", "report.html")]
-    if not all(file.is_file() for file in files):
+    folds = [folder.parent for folder in run.rglob("checkpoints")]
+    if not all(file.is_file() for file in [*files, *(fold / "fold.json" for fold in folds)]):
+        return False
+    if not _is_json(files[1]):
         return False
     from capsmed import config
 
     return files[0].read_text(encoding="utf-8") == config.dump(config.shareable(experiment))
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        return False
 
 
 def show(run: Path) -> None:

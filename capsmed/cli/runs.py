@@ -53,6 +53,11 @@ def train(
 
     if (source is None) == (resume is None):
         raise click.UsageError("give either --config FILE_OR_NAME or --resume RUN")
+    if resume is not None and out is not None:
+        raise click.UsageError(
+            f"--resume goes on in its own folder; for a new one give --config "
+            f"{resume / 'config.yaml'} --out {out}"
+        )
     if device is not None:
         overrides = (*overrides, f"device={device}")
     if resume is not None:
@@ -93,7 +98,7 @@ def _train(
         )
         _report(run)
     except KeyboardInterrupt as error:
-        raise Stopped(_how_to_go_on(folder)) from error
+        raise Stopped(_how_to_go_on(folder, data_root, allow_import)) from error
 
 
 def shareable_command(arguments: Sequence[str]) -> str:
@@ -121,10 +126,15 @@ def _report(run: Path) -> None:
     show(run)
 
 
-def _how_to_go_on(folder: Path) -> str:
+def _how_to_go_on(folder: Path, data_root: Path | None, allow_import: Sequence[str]) -> str:
     if not (folder / "config.yaml").is_file():
         return "stopped before anything was written; start again with the same command"
-    return f"stopped; go on with `capsmed train --resume {shlex.quote(str(folder))}`"
+    words = ["capsmed", "train", "--resume", str(folder)]
+    if data_root is not None:
+        words += ["--data-root", str(data_root)]
+    for package in allow_import:
+        words += ["--allow-import", package]
+    return f"stopped; go on with `{shlex.join(words)}`"
 
 
 @click.command()

@@ -29,7 +29,8 @@ def expand(experiment: Experiment, place: str) -> Experiment:
     if not folder:
         raise ConfigError(
             f"{place}: expected the environment variable CAPSMED_DATA to name the folder of your "
-            f"data for {cohort!r}, got none; set it, or give the path with --set data.cohort=PATH"
+            f"data for {cohort!r}, got none; set it, or give the path with --set data.cohort=PATH; "
+            "`capsmed data get NAME` fetches mnist and nodulemnist3d into such a folder"
         )
     return _with_cohort(experiment, cohort.replace(_DATA, folder))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from capsmed import config
-from capsmed.data import diameters, labels, points, problems, readers, stratify
+from capsmed.data import demo, diameters, labels, points, problems, readers, stratify
 from capsmed.data.importers.whole_set import WholeSet
 from capsmed.data.problems import Problem
 from capsmed.data.table import Table, read_table
@@ -53,6 +53,7 @@ def table(path: Path, data: config.Data, root: Path) -> dict[str, Any]:
     rows["diameter_mm"] = sizes
     return {
         **_common(rows, classes, data, path.name),
+        "note": _note(path.parent),
         "patients_known": True,
         "source": "table",
         "digest": _digest(rows, root),
@@ -110,6 +111,12 @@ def _common(
     check_classes(rows, classes, name)
     positive = labels.positive_class(classes, data.positive)
     return {"table": rows, "classes": classes, "positive": positive, "note": "", "file": name}
+
+
+def _note(folder: Path) -> str:
+    """What must be said of the demo cohort, wherever it was rendered; its attribution tells it."""
+    attribution = folder / demo.ATTRIBUTION
+    return demo.NOTE if attribution.is_file() and demo.is_demo(attribution) else ""
 
 
 def _limited(rows: pd.DataFrame, limit: int) -> pd.DataFrame:

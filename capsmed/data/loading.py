@@ -64,6 +64,7 @@ def fill_from_files(
 ) -> dict[str, str]:
     """Patches of image files; those that cannot be cut stay 0 and are given with their reason."""
     faults = []
+    unsuited: list[ConfigError] = []
     opened: tuple[str, Any] = ("", None)
     for position, row in enumerate(rows.to_dict("records")):
         try:
@@ -73,10 +74,14 @@ def fill_from_files(
                 cut(opened[1], _point(row, opened[1]), patch, margin)
             )
         except ConfigError as error:
-            raise ConfigError(f"{error} ({cohort.file} {cohort.place(row['case_id'])})") from error
+            place = f"{cohort.file} {cohort.place(row['case_id'])}"
+            unsuited.append(ConfigError(f"{error} ({place})"))
+            faults.append(Problem(position, f"image '{row['image']}': {error}", "unsuited image"))
         except Exception as error:  # any decoder may fail in its own way
             faults.append(_fault(position, row, error))
         progress(position + 1, len(rows))
+    if len(unsuited) == len(rows):
+        raise unsuited[0]  # the patch suits none of them: the configuration is at fault
     cases = list(rows["case_id"])
     places = {i: cohort.place(case) for i, case in enumerate(cases)}
     reasons = problems.settle(faults, cohort.file, places, on_bad)

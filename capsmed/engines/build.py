@@ -70,7 +70,7 @@ def build_network(component: Component, experiment: Experiment, num_classes: int
             input_size=patch.size,
             **component.options,
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError) as error:
         raise ConfigError(f"network ({component.name}): {error}") from error
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_type_hints
 
@@ -105,6 +107,8 @@ def _import(
         advice = f"allow it with --allow-import {package} if you trust that package"
         found.append((kind, f"expected a registered name, got {name!r}; {advice}"))
         return None
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a module beside the configuration need not be installed
     try:
         part = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a foreign module raises, its name belongs in the message

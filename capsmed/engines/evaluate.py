@@ -73,7 +73,10 @@ def evaluate(
     if cohort is None:
         finish(folder, experiment, Labels.read(folder), [fit.folder for fit in fits])
         return folder.path
-    result = RunFolder(folder.path / "evaluations" / (name or Path(cohort).stem))
+    name = name or Path(cohort).stem
+    if name in (".", "..") or Path(name).name != name:
+        raise DataError(f"--name: expected a plain name for the evaluation, got {name!r}")
+    result = RunFolder(folder.path / "evaluations" / name)
     if result.path.exists():
         raise DataError(
             f"{result.path}: expected a new evaluation, got one that is there already; "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from capsmed.config import Evaluation, Experiment
+from capsmed.config import Evaluation, Experiment, Split
 from capsmed.data.cohort import Cohort
 from capsmed.engines.run_folder import RunFolder, read_table
 from capsmed.errors import CheckpointError
@@ -24,9 +24,12 @@ class Labels:
     note: str
 
     @classmethod
-    def of(cls, cohort: Cohort) -> Labels:
-        """Take them from the cohort that the run is trained on."""
-        return cls(cohort.classes, cohort.positive, cohort.note)
+    def of(cls, cohort: Cohort, split: Split) -> Labels:
+        """Take them from the cohort that the run is trained on, and say if its split may leak."""
+        leaks = cohort.patients_known and split.by == "case"
+        warning = "split by case: a patient may stand in training and test parts, so scores may be"
+        notes = [cohort.note, f"{warning} inflated" if leaks else ""]
+        return cls(cohort.classes, cohort.positive, "; ".join(note for note in notes if note))
 
     @classmethod
     def read(cls, run: RunFolder) -> Labels:
@@ -50,12 +53,25 @@ def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[P
         [read_table(folder / "predictions.csv") for folder in folds], ignore_index=True
     )
     cases = run.read_table("cohort.csv")
+    _check_complete(run, predictions, len(folds))
     if "size_only" in experiment.evaluation.baselines:
         rows = size_only(cases, run.read_table("splits.csv"), labels.classes)
         predictions = (
             pd.concat([predictions, rows], ignore_index=True) if len(rows) else predictions
         )
     write_results(run, predictions, cases, experiment.evaluation, labels)
+
+
+def _check_complete(run: RunFolder, predictions: pd.DataFrame, fits: int) -> None:
+    splits = run.read_table("splits.csv")
+    tested = int((splits["part"] == "test").sum())
+    folds = len(splits[["repeat", "fold"]].drop_duplicates())
+    expected = tested * fits // folds
+    if len(predictions) != expected:
+        raise CheckpointError(
+            f"{run.path}: expected {expected} predictions in the folds' files, got "
+            f"{len(predictions)}; delete the damaged fold's folder and resume the run"
+        )
 
 
 def write_results(

@@ -29,15 +29,22 @@ def one_cycle(
         start_factor: peak divided by the first learning rate.
         end_factor: first divided by the last learning rate.
     """
+    steps = max(total_steps + 1, 3)
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
-        total_steps=total_steps + 1,
-        pct_start=warmup,
+        total_steps=steps,
+        pct_start=_off_the_ends(warmup, steps),
         div_factor=start_factor,
         final_div_factor=end_factor,
         cycle_momentum=False,
     )
+
+
+def _off_the_ends(warmup: float, steps: int) -> float:
+    """Move the peak off step 0 and off the last step, where torch divides by zero."""
+    peak = min(max(warmup * steps, 1.5), steps - 1)
+    return peak / steps
 
 
 def cosine(optimizer: Optimizer, total_steps: int, end: float = 0.0) -> LRScheduler:

@@ -52,9 +52,9 @@ def check_folder(run: RunFolder, resume: bool) -> None:
             f"`capsmed train --resume {run.path}` or choose another with --out"
         )
     found = {path.name for path in run.path.iterdir()} if run.path.is_dir() else set()
-    if run.path.is_file() or found - _FIRST_FILES:
+    if any(path.is_file() for path in (run.path, *run.path.parents)) or found - _FIRST_FILES:
         raise ConfigError(
-            f"{run.path}: expected a new or empty folder, got one with other files; "
+            f"{run.path}: expected a new or empty folder, got a file or one with other files; "
             "choose another with --out"
         )
 

@@ -103,7 +103,12 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     if waiting:
         _train_all(job, data, len(fits) - len(waiting), waiting, device)
     if first:
-        finish(job.run, experiment, Labels.of(data.cohort), [fit.folder for fit in fits])
+        finish(
+            job.run,
+            experiment,
+            Labels.of(data.cohort, experiment.split),
+            [fit.folder for fit in fits],
+        )
     idist.barrier()
 
 
@@ -115,7 +120,7 @@ def _train_all(
         facts = {
             "seeds": list(experiment.seeds),
             "data_digest": data.cohort.digest,
-            "labels": asdict(Labels.of(data.cohort)),
+            "labels": asdict(Labels.of(data.cohort, experiment.split)),
         }
         described = environment.describe(job.command, device, idist.get_world_size(), **facts)
         job.run.write_json("environment.json", described)

@@ -38,13 +38,16 @@ def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
     if not len(splits):
         return ["Predictions of the run's trained networks on another cohort."]
     folds, repeats = splits.groupby("repeat")["fold"].nunique().max(), splits["repeat"].nunique()
-    unit = "patient" if run.metrics["n_patients"] is not None else "case"
     if folds == 1:
         text = "One split into training and test part."
+    elif split.get("leave_out"):
+        text = f"One fold for each value of the column '{split['leave_out']}'."
+    elif split.get("column"):
+        text = f"Cross-validation in the {folds} folds of the table's column '{split['column']}'."
     else:
         times = f", {repeats} times" if repeats > 1 else ""
         drawn = f", split seed {split['seed']}" if "seed" in split else ""
-        text = f"Cross-validation in {folds} folds by {unit}{times}{drawn}."
+        text = f"Cross-validation in {folds} folds by {split.get('by', 'patient')}{times}{drawn}."
     return [text, _epoch_choice(run)]
 
 
@@ -64,7 +67,7 @@ def _training(config: dict[str, Any]) -> list[str]:
     training, seeds = config.get("training") or {}, config.get("seeds") or []
     network, loss, optimiser = (_name(config.get(k)) for k in ("network", "loss", "optimizer"))
     stop = training.get("patience")
-    early = f", stopped after {stop} without a better inner score" if stop else ""
+    early = f", stopped after {stop} epochs without a better inner score" if stop else ""
     changed = {k: v for k, v in (config.get("augmentation") or {}).items() if v}
     augmentation = ", ".join(f"{k} {v}" if v is not True else k for k, v in changed.items())
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,12 +75,12 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
         run, evaluation = run.parent.parent, run
     folder = Path(evaluation) if evaluation is not None else run
     config_text = _text(run / "config.yaml")
-    config = yaml.safe_load(config_text) or {}
+    config = _config(run / "config.yaml", config_text)
     cohort = folder / "cohort.csv"
     return RunFiles(
         folder=folder,
         name=str(config.get("name", run.name)),
-        metrics=_json(folder / "metrics.json"),
+        metrics=_metrics(folder / "metrics.json"),
         predictions=_table(folder / "predictions.csv"),
         cohort=_table(cohort if cohort.exists() else run / "cohort.csv"),
         splits=_table(run / "splits.csv") if evaluation is None else pd.DataFrame(),
@@ -89,6 +90,16 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
         folds=_folds(run) if evaluation is None else [],
         evaluation="" if evaluation is None else folder.name,
     )
+
+
+def _config(path: Path, text: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CheckpointError(_unreadable(path)) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(_unreadable(path))
+    return content
 
 
 def _folds(run: Path) -> list[Fold]:
@@ -116,12 +127,18 @@ def _fold(folder: Path) -> Fold:
 
 
 def _history(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path).apply(pd.to_numeric, errors="coerce")
+    try:
+        return pd.read_csv(path).apply(pd.to_numeric, errors="coerce")
+    except ValueError as error:
+        raise CheckpointError(_unreadable(path)) from error
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(_unreadable(path)) from error
 
 
 def _table(path: Path) -> pd.DataFrame:
@@ -136,6 +153,13 @@ def _json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(_unreadable(path)) from error
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    content = _json(path)
+    if not {"classes", "positive", "model", "baselines"} <= content.keys():
+        raise CheckpointError(_unreadable(path))
+    return content
 
 
 def _text(path: Path) -> str:

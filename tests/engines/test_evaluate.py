@@ -107,3 +107,19 @@ def test_a_whole_set_without_patients_knows_its_own_cases(tmp_path):
     run = train(experiment, base=tmp_path, out=tmp_path / "run")
     with pytest.raises(DataError, match="got 60 of 1797 that it has"):
         evaluate(run, cohort="digits", device="cpu")
+
+
+def test_a_fold_whose_predictions_are_cut_is_not_taken_for_whole(folder, tmp_path):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    path = tmp_path / "run" / "repeat-0" / "seed-0" / "fold-0" / "predictions.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")
+    with pytest.raises(
+        CheckpointError, match="expected 24 predictions .* got 14"
+    ):
+        evaluate(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["..", "a/b"])
+def test_an_evaluation_has_a_plain_name(folder, name):
+    with pytest.raises(DataError, match="expected a plain name"):
+        evaluate(folder / "run", cohort=str(folder / "new.csv"), name=name, device="cpu")

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from capsmed import config
+from capsmed.data import demo
+from capsmed.data.cohort import Cohort
 from capsmed.engines.train import train
 from capsmed.errors import CheckpointError, ConfigError, DataError
 from tests.engines.blobs import tiny, write_blobs
@@ -169,3 +171,42 @@ def test_files_of_a_start_that_was_killed_do_not_block_the_next(tmp_path):
         path.unlink()
     shutil.rmtree(out / "repeat-0")
     assert train(experiment, base=tmp_path, out=out).exists()
+
+
+@pytest.mark.parametrize("network", [{"strides": [0]}, {"channels": [-3]}])
+def test_impossible_options_are_the_configurations_fault(tmp_path, network):
+    with pytest.raises(ConfigError, match=r"network \(capsnet\): "):
+        train(tiny("no.csv", network=network), base=tmp_path, out=tmp_path / "run")
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_told(blobs, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "run"):
+        with pytest.raises(ConfigError, match="got a file or one with other files"):
+            train(tiny(str(blobs)), base=blobs.parent, out=out)
+
+
+def test_a_split_by_case_of_known_patients_says_that_scores_may_be_inflated(blobs, tmp_path):
+    experiment = tiny(str(blobs), split={"by": "case"}, training={"epochs": 1})
+    out = train(experiment, base=blobs.parent, out=tmp_path / "run")
+    assert "scores may be inflated" in json.loads((out / "metrics.json").read_text())["note"]
+
+
+def test_a_one_cycle_of_a_few_steps_trains(blobs, tmp_path):
+    experiment = tiny(str(blobs), schedule="one_cycle", training={"epochs": 1, "batch_size": 8})
+    assert train(experiment, base=blobs.parent, out=tmp_path / "run").exists()
+
+
+def test_the_demo_cohort_used_as_a_table_keeps_its_note(tmp_path):
+    table = demo.write(tmp_path / "demo", cases=4)
+    cohort = Cohort.read(config.Data(cohort=str(table), frame="RAS"), tmp_path)
+    assert cohort.note == demo.NOTE
+
+
+def test_one_image_of_another_kind_is_a_bad_row_among_others(tmp_path):
+    write_blobs(tmp_path)
+    np.save(tmp_path / "blob5.npy", np.zeros((16, 16, 3), np.float32))
+    skipping = tiny("cohort.csv", training={"epochs": 1}, data={"on_bad_case": "skip"})
+    out = train(skipping, base=tmp_path, out=tmp_path / "run")
+    cases = pd.read_csv(out / "cohort.csv").set_index("case_id")
+    assert list(cases.index[cases["status"] == "excluded"]) == ["case5"]

@@ -7,12 +7,20 @@ from pathlib import Path
 
 from capsmed.errors import DataError
 
-__all__ = ["NOTE", "VERSION", "table", "write"]
+__all__ = ["ATTRIBUTION", "NOTE", "VERSION", "is_demo", "table", "write"]
+
+ATTRIBUTION = "ATTRIBUTION.md"
 
 NOTE = (
     "real outlines and labels, synthetic pixels: a check of the pipeline, not clinical performance"
 )
 VERSION = 1  # raise it with every change of what is rendered, or caches keep the old pixels
+
+
+def is_demo(attribution: Path) -> bool:
+    """Whether a file called ``ATTRIBUTION.md`` is the one that `write` puts beside its table."""
+    first, _, _ = attribution.read_text(encoding="utf-8", errors="replace").partition("\n")
+    return first.strip() == "# Where these annotations come from"
 
 
 def table(progress: Callable[[int, int], None] | None = None) -> Path:
