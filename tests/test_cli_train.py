@@ -93,11 +93,15 @@ def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "run"
     changes = ("--set", "training.epochs=2000", "--out", str(out))
     command = [sys.executable, "-m", "capsmed", *TINY, *changes]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(out.rglob("history.csv")) and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    # A shell's background job ignores Ctrl-C and hands that down to its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        signal.signal(signal.SIGINT, before)
+        while not list(out.rglob("history.csv")) and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"stopped; go on with `capsmed train --resume {out}`" in errors
     assert "Traceback" not in errors

@@ -113,9 +113,7 @@ def test_a_fold_whose_predictions_are_cut_is_not_taken_for_whole(folder, tmp_pat
     shutil.copytree(folder / "run", tmp_path / "run")
     path = tmp_path / "run" / "repeat-0" / "seed-0" / "fold-0" / "predictions.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")
-    with pytest.raises(
-        CheckpointError, match="expected 24 predictions .* got 14"
-    ):
+    with pytest.raises(CheckpointError, match="expected 24 predictions .* got 14"):
         evaluate(tmp_path / "run")
 
 
