@@ -12,7 +12,6 @@ import click
 
 from capsmed import shipped
 from capsmed.cli.options import OUT
-from capsmed.cli.progress import bar
 from capsmed.errors import ConfigError, did_you_mean
 
 
@@ -59,8 +58,9 @@ def cohort() -> None:
 def demo(out: Path, cases: int | None) -> None:
     """Render the embedded cohort into the folder OUT: real outlines, synthetic pixels."""
     from capsmed.data.demo import write
+    from capsmed.data.progress import shown
 
-    with bar("rendering") as progress:
+    with shown(True, "rendering") as progress:
         table = write(out, cases=cases, progress=progress)
     where = shlex.quote(f"data.cohort={table.resolve()}")
     click.echo(f"train on it: capsmed train --config lung --set {where} --set data.frame=RAS")
@@ -86,9 +86,10 @@ def get(name: str, out: Path | None, by_hand: Path | None) -> None:
     It goes to --out, by default the folder NAME in CAPSMED_DATA, or in ./data if that is not set.
     """
     from capsmed.data.fetch import get as fetch
+    from capsmed.data.progress import shown
 
     home = os.environ.get("CAPSMED_DATA")
-    with bar(name) as progress:
+    with shown(True, name) as progress:
         target = fetch(
             name,
             out or Path(home or "data") / name,

@@ -21,4 +21,4 @@ def shown(progress: Progress | bool | None, what: str = "reading images") -> Ite
 
         with Bars(console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(what, total=None)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+            yield lambda done, total: bars.update(task, completed=done, total=total or None)

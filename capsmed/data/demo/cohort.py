@@ -17,8 +17,8 @@ from capsmed.data.demo.records import Label
 from capsmed.data.demo.render import render
 from capsmed.data.demo.scene import scene
 from capsmed.data.demo.writers import write_dicom, write_nifti
+from capsmed.data.progress import Progress
 
-Progress = Callable[[int, int], None]
 MOST_THREADS = 4  # about 150 MB each
 
 
