@@ -110,6 +110,7 @@ def get(
     url = (source_url or source.url).rstrip("/")
     out.mkdir(parents=True, exist_ok=True)
     say(f"{source.title}\nlicence: {source.licence}\nofficial source: {source.homepage}")
+    _check_name(source, by_hand)
     for file in source.files:
         given = _given(file, out, by_hand)
         target = given or out / file.name
@@ -153,6 +154,17 @@ def _given(file: File, out: Path, by_hand: Path | None) -> Path | None:
                 "remove it and fetch it again"
             )
     return None
+
+
+def _check_name(source: Source, by_hand: Path | None) -> None:
+    """Refuse a file fetched by hand of which it cannot be told which of the set's it is."""
+    if by_hand is None or by_hand.is_dir():
+        return
+    names = [file.name for file in source.files]
+    if by_hand.is_file() and by_hand.name in {*names, *(n.removesuffix(".gz") for n in names)}:
+        return
+    got = "a file of another name" if by_hand.is_file() else "no such file"
+    raise DataError(f"{by_hand}: expected {' or '.join(names)}, or their folder, got {got}")
 
 
 def _kept(place: Path, target: Path) -> Path:

@@ -100,9 +100,10 @@ def _drawn(
     for index, name in enumerate(cohort.classes):
         held = len(set(groups[targets == index]))
         if held < split.folds:
+            fewer = f"set split.folds: {held} or fewer, or " if held >= 2 else ""
             raise DataError(
                 f"split.folds: expected at most {held}, the {unit} of class '{name}', got "
-                f"{split.folds}; set split.folds: {max(held, 2)} or fewer, or add cases"
+                f"{split.folds}; {fewer}add {unit} of that class"
             )
     for repeat in range(split.repeats):
         rng = np.random.default_rng([split.seed, repeat])

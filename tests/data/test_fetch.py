@@ -146,3 +146,11 @@ def test_the_official_checksums_are_those_of_the_real_mnist(real_data, tmp_path)
         "mnist", tmp_path, "http://127.0.0.1:9", by_hand=real_data / "mnist", say=said.append
     )
     assert out == tmp_path and sum(line.endswith("kept") for line in said) == 4
+
+
+def test_a_file_of_another_name_says_which_names_are_expected(get, tmp_path):
+    (tmp_path / "tiny (1).bin").write_bytes(CONTENT)
+    with pytest.raises(DataError, match=r"expected tiny\.bin, or their folder, got a file of anot"):
+        get(by_hand=tmp_path / "tiny (1).bin")
+    with pytest.raises(DataError, match=r"got no such file"):
+        get(by_hand=tmp_path / "absent.bin")
