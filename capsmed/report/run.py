@@ -74,6 +74,11 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
     if evaluation is None and run.parent.name == "evaluations":
         run, evaluation = run.parent.parent, run
     folder = Path(evaluation) if evaluation is not None else run
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{folder}: expected a run folder or one of its evaluations, got no such folder; "
+            "give the folder that `capsmed train` or `capsmed evaluate` has written"
+        )
     config_text = _text(run / "config.yaml")
     config = _config(run / "config.yaml", config_text)
     cohort = folder / "cohort.csv"
