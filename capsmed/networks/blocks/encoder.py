@@ -17,18 +17,6 @@ from capsmed.networks.blocks.options import (
     resolve_padding,
 )
 
-#: Options by which a network describes its encoder; equal names in every network that has one.
-ENCODER_OPTIONS = (
-    "channels",
-    "kernel_sizes",
-    "strides",
-    "padding",
-    "norm",
-    "act",
-    "dropout",
-    "pool",
-)
-
 
 class ConvEncoder(nn.Module):
     """Stages of convolution, norm, activation, pooling and dropout, in 2D or 3D.
