@@ -19,6 +19,19 @@ class DataError(CapsmedError):
     """A table, an image or a label cannot be used as it is."""
 
 
+class CheckFailed(DataError):
+    """An image fails one of the checks of ``data.checks``.
+
+    Attributes:
+        check: the check's name, a key of ``data.checks``.
+        skips: whether the check's policy is to leave the case out rather than to stop.
+    """
+
+    def __init__(self, check: str, message: str, skips: bool = False) -> None:
+        super().__init__(message)
+        self.check, self.skips = check, skips
+
+
 class CheckpointError(CapsmedError):
     """A checkpoint or run folder does not fit what was asked of it."""
 

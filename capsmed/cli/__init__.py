@@ -6,8 +6,9 @@ Heavy libraries are imported inside the commands, so that ``capsmed --help`` is 
 import click
 
 from capsmed import __version__
+from capsmed.cli.cohorts import cohort
 from capsmed.cli.configs import config, init
-from capsmed.cli.parts import cohort, data, list_parts, run
+from capsmed.cli.parts import data, list_parts, run
 from capsmed.cli.program import Program
 from capsmed.cli.runs import evaluate, report, train
 

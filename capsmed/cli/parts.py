@@ -1,10 +1,9 @@
-"""Commands on what capsmed consists of: its components, cohorts, data sets and pipelines."""
+"""Commands on what capsmed consists of: its components, data sets and pipelines."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shlex
 from pathlib import Path
 from types import ModuleType
 
@@ -45,25 +44,6 @@ def _line(title: str, names: object) -> None:
 
 def _purpose(path: Path) -> str:
     return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-
-
-@click.group()
-def cohort() -> None:
-    """Work with cohorts."""
-
-
-@cohort.command()
-@click.argument("out", type=click.Path(path_type=Path))
-@click.option("--cases", type=click.IntRange(min=1), help="Only this many; default: all.")
-def demo(out: Path, cases: int | None) -> None:
-    """Render the embedded cohort into the folder OUT: real outlines, synthetic pixels."""
-    from capsmed.data.demo import write
-    from capsmed.data.progress import shown
-
-    with shown(True, "rendering") as progress:
-        table = write(out, cases=cases, progress=progress)
-    where = shlex.quote(f"data.cohort={table.resolve()}")
-    click.echo(f"train on it: capsmed train --config lung --set {where} --set data.frame=RAS")
 
 
 @click.group()

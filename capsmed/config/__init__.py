@@ -5,11 +5,13 @@ from capsmed.config.load import Loaded, load, load_run
 from capsmed.config.paths import cohort_folder, shareable
 from capsmed.config.schema import (
     Augmentation,
+    Checks,
     Component,
     Data,
     Evaluation,
     Experiment,
     Patch,
+    Policy,
     Section,
     Split,
     Training,
@@ -18,12 +20,14 @@ from capsmed.config.schema import (
 __all__ = [
     "cohort_folder",
     "Augmentation",
+    "Checks",
     "Component",
     "Data",
     "Evaluation",
     "Experiment",
     "Loaded",
     "Patch",
+    "Policy",
     "Section",
     "Split",
     "Training",

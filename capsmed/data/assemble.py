@@ -13,9 +13,9 @@ import pandas as pd
 
 from capsmed import config
 from capsmed.data import demo, diameters, labels, points, problems, readers, stratify
-from capsmed.data.importers.whole_set import WholeSet
 from capsmed.data.problems import Problem
 from capsmed.data.table import Table, read_table
+from capsmed.data.whole_sets.whole_set import WholeSet
 from capsmed.errors import DataError
 
 REQUIRED = ("case_id", "patient_id", "image", "label")
@@ -58,6 +58,7 @@ def table(path: Path, data: config.Data, root: Path) -> dict[str, Any]:
         "source": "table",
         "digest": _digest(rows, root),
         "root": root,
+        "checks": data.checks,
         "places": dict(zip(rows["case_id"], places.values(), strict=True)),
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capsmed import config
-from capsmed.data import assemble, importers, readers, sources, volume
+from capsmed.data import assemble, readers, sources, volume, whole_sets
 from capsmed.data.progress import shown
 from capsmed.errors import DataError
 
@@ -33,6 +33,7 @@ class Cohort:
         file: name of the source for messages.
         root: folder that image paths are relative to.
         places: 'row 4 (case c3)' by case_id, for messages on the terminal.
+        checks: what happens when an image is odd.
         images: the whole set's array; row ``position`` of the table points into it.
         value_range: the values of ``images`` that become 0 and 1.
     """
@@ -47,6 +48,7 @@ class Cohort:
     file: str = "cohort"
     root: Path | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    checks: config.Checks = field(default_factory=config.Checks)
     images: np.ndarray | None = None
     value_range: tuple[float, float] | None = None
 
@@ -64,13 +66,13 @@ class Cohort:
         """
         if data.cohort == "demo":
             return _demo(cls, data)
-        kind = importers.kind(Path(data.cohort))
+        kind = whole_sets.kind(Path(data.cohort))
         path = Path(data.cohort) if kind == "digits" else Path(base) / data.cohort
         if kind != "digits" and not path.exists():
             raise DataError(sources.missing(path))
-        kind = kind or importers.kind(path)
+        kind = kind or whole_sets.kind(path)
         if kind is not None:
-            return cls(**assemble.whole_set(importers.read(kind, path), data, path.name))
+            return cls(**assemble.whole_set(whole_sets.read(kind, path), data, path.name))
         return cls(**assemble.table(path, data, data_root or path.parent))
 
     @property
@@ -84,11 +86,12 @@ class Cohort:
         """Open the image of one row of the table; no voxel is read yet.
 
         Raises:
+            CheckFailed: a check fails whose policy is not 'warn'.
             DataError: the file cannot be opened.
         """
         if self.images is not None:
             return volume.from_array(self.images[row["position"]], self.value_range, "arrays")
-        return readers.open_volume(assemble.located(row["image"], self.root))
+        return readers.open_volume(assemble.located(row["image"], self.root), self.checks)
 
     def place(self, case_id: str) -> str:
         """Where a case stands in its source, for a message on the terminal."""

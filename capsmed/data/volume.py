@@ -4,10 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is odd about an image, and what was made of it.
+
+    Attributes:
+        check: a key of ``data.checks``, whose policy decides what follows.
+        detail: for the terminal; may name files and values.
+    """
+
+    check: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class SlicePlace:
+    """Where one DICOM slice lies.
+
+    Attributes:
+        instance_number: InstanceNumber; the frame's number, from 1, in a multi-frame image.
+        sop_uid: SOPInstanceUID.
+        origin: centre of the slice's first pixel, RAS+ mm [3].
+    """
+
+    instance_number: int | None
+    sop_uid: str
+    origin: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -23,6 +52,9 @@ class Volume:
         value_range: darkest and brightest value the pixel type can hold; None where that says
             nothing (CT numbers, floats).
         has_mm: whether ``affine`` is in millimetres.
+        files: all files that the voxels come from.
+        findings: what is odd about the image; the reader has gone on as each check's 'warn' says.
+        slices: of DICOM only, in the order of z.
     """
 
     shape: tuple[int, ...]
@@ -31,6 +63,9 @@ class Volume:
     read: Callable[[Box | None], np.ndarray]
     value_range: tuple[float, float] | None = None
     has_mm: bool = field(default=True)
+    files: tuple[Path, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    slices: tuple[SlicePlace, ...] = ()
 
     @property
     def centre(self) -> np.ndarray:

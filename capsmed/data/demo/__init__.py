@@ -36,10 +36,11 @@ def table(progress: Callable[[int, int], None] | None = None) -> Path:
     Raises:
         DataError: the cache cannot be written.
     """
-    from capsmed.data.demo import cache, cohort, records
+    from capsmed.data import folders
+    from capsmed.data.demo import cohort, records
 
-    folder = cache.cache_folder() / f"demo-{VERSION}-{records.digest()[:12]}"
-    cache.whole(
+    folder = folders.cache_folder() / f"demo-{VERSION}-{records.digest()[:12]}"
+    folders.whole(
         folder,
         lambda out: cohort.fill(out, cohort.subset(None), records.labels(), progress),
     )
@@ -59,11 +60,12 @@ def write(
     Raises:
         DataError: ``out`` has something in it, cannot be written, or ``cases`` is below 1.
     """
-    from capsmed.data.demo import cache, cohort, records
+    from capsmed.data import folders
+    from capsmed.data.demo import cohort, records
 
     if cases is not None and cases < 1:
         raise DataError(f"cases: expected at least 1, got {cases}; leave it out for all cases")
-    out = cache.vacant(Path(out))
+    out = folders.vacant(Path(out))
     indices, labels = cohort.subset(cases), records.labels()
-    cache.whole(out, lambda folder: cohort.fill(folder, indices, labels, progress))
+    folders.whole(out, lambda folder: cohort.fill(folder, indices, labels, progress))
     return out / "cohort.csv"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from capsmed import config
+from capsmed.data.checks import judge
 from capsmed.data.readers import array, dicom, nifti, picture
 from capsmed.data.volume import Volume
 from capsmed.errors import DataError
@@ -32,21 +34,30 @@ def register(suffix: str, reader: Callable[[Path], Volume]) -> None:
         raise ValueError(f"readers: the suffix {suffix!r} is already taken")
 
 
-def open_volume(path: Path) -> Volume:
+def open_volume(path: Path, checks: config.Checks | None = None) -> Volume:
     """Open an image file, or a folder holding one DICOM series.
 
+    Args:
+        path: file or folder.
+        checks: what happens when the image is odd; default: the policies of the schema.
+
     Raises:
+        CheckFailed: a check fails whose policy is not 'warn'.
         DataError: the file is missing, of no known format, or not what its name says.
     """
     path = Path(path)
+    return judge(_reader(path)(path), checks or config.Checks(), path)
+
+
+def _reader(path: Path) -> Callable[[Path], Volume]:
     if not path.exists():
         raise DataError(f"{path}: not found")
     if path.is_dir():
-        return READERS[FOLDER](path)
+        return READERS[FOLDER]
     name = path.name.lower()
     for suffix in sorted(READERS, key=len, reverse=True):
         if suffix != FOLDER and name.endswith(suffix):
-            return READERS[suffix](path)
+            return READERS[suffix]
     if name.endswith(".dcm"):
         raise DataError(f"{path}: expected a DICOM series, got one slice; name its folder")
     known = ", ".join(suffix for suffix in READERS if suffix != FOLDER)

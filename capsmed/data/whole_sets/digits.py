@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmed.data.importers.whole_set import WholeSet, names
+from capsmed.data.whole_sets.whole_set import WholeSet, names
 
 
 def read(source: Path) -> WholeSet:

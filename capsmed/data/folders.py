@@ -1,4 +1,4 @@
-"""Where rendered cohorts are kept on the user's machine."""
+"""Folders written whole or not at all, and the cache on the user's machine."""
 
 from __future__ import annotations
 

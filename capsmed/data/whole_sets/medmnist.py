@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmed.data.importers.whole_set import WholeSet, names, range_of
+from capsmed.data.whole_sets.whole_set import WholeSet, names, range_of
 from capsmed.errors import DataError
 
 PARTS = ("train", "val", "test")

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from capsmed.data import demo
-from capsmed.data.demo import cache
+from capsmed.data import demo, folders
 from capsmed.errors import DataError
 
 
 def test_the_environment_names_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path))
-    assert cache.cache_folder() == tmp_path
+    assert folders.cache_folder() == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def test_each_platform_has_its_own_place(
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     if variable:
         monkeypatch.setenv(variable, str(tmp_path / "base"))
-    assert cache.cache_folder() == tmp_path / expected
+    assert folders.cache_folder() == tmp_path / expected
 
 
 def test_an_interrupted_rendering_leaves_nothing_behind(
@@ -55,17 +54,17 @@ def test_an_interrupted_rendering_leaves_nothing_behind(
 
 
 def test_a_finished_folder_is_used_as_it_is(tmp_path: Path) -> None:
-    folder = cache.whole(tmp_path / "a", lambda out: (out / "f").write_text("first"))
-    assert cache.whole(folder, lambda out: (out / "f").write_text("second")) == folder
+    folder = folders.whole(tmp_path / "a", lambda out: (out / "f").write_text("first"))
+    assert folders.whole(folder, lambda out: (out / "f").write_text("second")) == folder
     assert (folder / "f").read_text() == "first"
 
 
 def test_the_faster_of_two_processes_wins(tmp_path: Path) -> None:
     def slow(out: Path) -> None:
         (out / "f").write_text("slow")
-        cache.whole(tmp_path / "a", lambda out: (out / "f").write_text("fast"))
+        folders.whole(tmp_path / "a", lambda out: (out / "f").write_text("fast"))
 
-    assert (cache.whole(tmp_path / "a", slow) / "f").read_text() == "fast"
+    assert (folders.whole(tmp_path / "a", slow) / "f").read_text() == "fast"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
@@ -73,13 +72,13 @@ def test_what_a_killed_process_left_is_swept_when_old(tmp_path: Path) -> None:
     old, young = tmp_path / ".a.old", tmp_path / ".a.young"
     old.mkdir()
     young.mkdir()
-    past = time.time() - cache.STALE_SECONDS - 60
+    past = time.time() - folders.STALE_SECONDS - 60
     os.utime(old, (past, past))
-    cache.whole(tmp_path / "a", lambda out: None)
+    folders.whole(tmp_path / "a", lambda out: None)
     assert not old.exists() and young.exists()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"a: cannot be written .*free some space"):
-        cache.whole(tmp_path / "file" / "a", lambda out: None)
+        folders.whole(tmp_path / "file" / "a", lambda out: None)
