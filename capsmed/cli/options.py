@@ -32,3 +32,12 @@ ALLOW_IMPORT = click.option(
     metavar="PACKAGE",
     help="Package that dotted class names may come from; its code will run.",
 )
+FRAME = click.option(
+    "--frame", type=click.Choice(["RAS", "LPS"]), help="Frame of the table's points in mm."
+)
+FIRST_PIXEL = click.option(
+    "--first-pixel",
+    type=click.Choice([0, 1]),
+    help="Number of the first column and row, where the table gives points in pixels.",
+)
+ENCODING = click.option("--encoding", help="Text encoding of the table; default UTF-8.")

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from capsmed.cli.options import ALLOW_IMPORT, CONFIG, DATA_ROOT, OUT, RUN, SET
+from capsmed.cli.options import (
+    ALLOW_IMPORT,
+    CONFIG,
+    DATA_ROOT,
+    ENCODING,
+    FIRST_PIXEL,
+    FRAME,
+    OUT,
+    RUN,
+    SET,
+)
 from capsmed.cli.program import Stopped
 from capsmed.cli.result import is_finished, show
 
@@ -147,8 +157,9 @@ def _how_to_go_on(folder: Path, data_root: Path | None, allow_import: Sequence[s
 )
 @click.option("--name", help="Name of the evaluation; default: the cohort file's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
-@click.option("--frame", type=click.Choice(["RAS", "LPS"]), help="Frame of the table's points.")
-@click.option("--encoding", help="Text encoding of the table; default UTF-8.")
+@FRAME
+@FIRST_PIXEL
+@ENCODING
 @DATA_ROOT
 @ALLOW_IMPORT
 def evaluate(
@@ -158,6 +169,7 @@ def evaluate(
     name: str | None,
     device: str,
     frame: Literal["RAS", "LPS"] | None,
+    first_pixel: Literal[0, 1] | None,
     encoding: str | None,
     data_root: Path | None,
     allow_import: tuple[str, ...],
@@ -173,6 +185,7 @@ def evaluate(
         overlap=overlap,
         name=name,
         frame=frame,
+        first_pixel=first_pixel,
         encoding=encoding,
         data_root=data_root,
         device=device,

@@ -36,6 +36,7 @@ def evaluate(
     overlap: Choice | None = None,
     name: str | None = None,
     frame: Literal["RAS", "LPS"] | None = None,
+    first_pixel: Literal[0, 1] | None = None,
     encoding: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
@@ -54,6 +55,7 @@ def evaluate(
             predict them ``out-of-fold`` by the networks that have not seen them.
         name: of the evaluation; default the cohort file's stem.
         frame: of the other cohort's points; it has no default, as each table has its own.
+        first_pixel: number of the first column and row in the other table, where it has them.
         encoding: of the other cohort's text; default UTF-8.
         data_root: folder that the table's image paths are relative to.
         device: where to compute.
@@ -88,6 +90,7 @@ def evaluate(
             "cohort": cohort,
             "classes": labels.classes,
             "frame": frame,
+            "first_pixel": first_pixel,
             "encoding": encoding or "utf-8",
             "limit": None,
         }
