@@ -36,3 +36,13 @@ def refuse(check: str, checks: config.Checks, message: str) -> None:
     choices = "warn or skip" if allowed == config.Policy else "skip"
     advice = f"mend it, or set data.checks.{check}: {choices}"
     raise CheckFailed(check, f"{message}; {advice}", skips=policy == "skip")
+
+
+def with_policy(failed: CheckFailed, checks: config.Checks) -> CheckFailed:
+    """A failure that leaves no right way to go on, with what the check's policy makes of it.
+
+    'warn' cannot help here: the case is refused as with 'error'.
+    """
+    skips = getattr(checks, failed.check) == "skip"
+    advice = f"mend it, or leave the case out with data.checks.{failed.check}: skip"
+    return CheckFailed(failed.check, f"{failed}; {advice}", skips=skips)

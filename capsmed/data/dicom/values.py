@@ -1,0 +1,68 @@
+"""Elements as pydicom converts them, in the few forms that capsmed needs.
+
+Absent and empty elements, and text where a number belongs, are None or ''. What pydicom cannot
+convert at all raises one of its many exceptions.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import MutableSequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+
+def text(data: Dataset, keyword: str) -> str:
+    r"""The text; of several values all, joined by a backslash."""
+    parts = [str(part) for part in _all(data, keyword) if isinstance(part, str | int | float)]
+    return sys.intern("\\".join(parts).strip())
+
+
+def number(data: Dataset, keyword: str) -> float | None:
+    """A number (the first, of several)."""
+    return _float(_first(data, keyword))
+
+
+def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Exactly ``count`` finite numbers."""
+    found = [_float(part) for part in _all(data, keyword)]
+    sound = tuple(part for part in found if part is not None and math.isfinite(part))
+    return sound if len(found) == len(sound) == count else None
+
+
+def whole(data: Dataset, keyword: str) -> int | None:
+    """A whole number (the first, of several)."""
+    value = _first(data, keyword)
+    return int(value) if isinstance(value, int) else None
+
+
+def word(data: Dataset, keyword: str, signed: bool) -> int | None:
+    """A 16-bit number of the value representation 'US or SS', which implicit files leave open."""
+    value = _first(data, keyword)
+    if isinstance(value, bytes) and value:
+        value = int.from_bytes(value[:2], "little")
+    if not isinstance(value, int):
+        return None
+    value %= 2**16
+    return value - 2**16 if signed and value >= 2**15 else value
+
+
+def _all(data: Dataset, keyword: str) -> list[Any]:
+    value = data.get(keyword)
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, MutableSequence) else [value]
+
+
+def _first(data: Dataset, keyword: str) -> Any:
+    return next(iter(_all(data, keyword)), None)
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
