@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("CAPSMED_CACHE_GB", "0")  # patches of tests stay out of the user's cache
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from capsmed import config
-from capsmed.data import assemble, readers, sources, volume, whole_sets
+from capsmed.data import assemble, sources, whole_sets
+from capsmed.data.images import located, open_image
+from capsmed.data.masks import Mask, open_mask
 from capsmed.data.progress import shown
+from capsmed.data.volume import Volume, from_array
 from capsmed.errors import DataError
 
 
@@ -22,8 +25,10 @@ class Cohort:
 
     Attributes:
         table: ``case_id``, ``patient_id`` ('' if unknown), ``label``, ``excluded`` ('' or the
-            reason, free of paths and patient ids), ``diameter_mm`` (NaN if unknown), then the
-            source's own columns; ``x``, ``y``, ``z`` are RAS+ mm.
+            reason, free of paths and patient ids), ``diameter_mm`` (NaN if unknown),
+            ``diameter_from`` ('column', 'mask' or ''), ``point_from`` ('x, y, z', 'pixel',
+            'markup', 'mask' or 'image centre'), then the source's own columns; ``x``, ``y``,
+            ``z`` are RAS+ mm, whatever way the point was given.
         classes: labels in class order.
         positive: the class whose probability is ranked; '' when there are more than two.
         patients_known: whether ``patient_id`` says anything.
@@ -34,7 +39,7 @@ class Cohort:
         root: folder that image paths are relative to.
         places: 'row 4 (case c3)' by case_id, for messages on the terminal.
         checks: what happens when an image is odd.
-        images: the whole set's array; row ``position`` of the table points into it.
+        images: the array of a whole set or stack; the column ``position`` points into it.
         value_range: the values of ``images`` that become 0 and 1.
     """
 
@@ -82,7 +87,7 @@ class Cohort:
         index = {name: number for number, name in enumerate(self.classes)}
         return rows.assign(target=[index[label] for label in rows["label"]]).reset_index(drop=True)
 
-    def volume(self, row: Mapping[str, Any] | pd.Series) -> volume.Volume:
+    def volume(self, row: Mapping[str, Any] | pd.Series) -> Volume:
         """Open the image of one row of the table; no voxel is read yet.
 
         Raises:
@@ -90,8 +95,25 @@ class Cohort:
             DataError: the file cannot be opened.
         """
         if self.images is not None:
-            return volume.from_array(self.images[row["position"]], self.value_range, "arrays")
-        return readers.open_volume(assemble.located(row["image"], self.root), self.checks)
+            return from_array(self.images[row["position"]], self.value_range, "arrays")
+        return open_image(row, self.root, self.checks)
+
+    def mask(self, row: Mapping[str, Any] | pd.Series, scan: Volume | None = None) -> Mask | None:
+        """Open the mask of one row of the table; None where it has none.
+
+        Args:
+            row: of the table.
+            scan: the row's image, when it is open already.
+
+        Raises:
+            CheckFailed: a check fails whose policy is not 'warn'.
+            DataError: the mask, or the image it belongs to, cannot be opened.
+        """
+        if not row.get("mask"):
+            return None
+        path = located(row["mask"], self.root)
+        scan = self.volume(row) if scan is None else scan
+        return open_mask(path, row.get("mask_segment", ""), scan, self.checks)
 
     def place(self, case_id: str) -> str:
         """Where a case stands in its source, for a message on the terminal."""

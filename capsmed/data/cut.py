@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from capsmed import config
+from capsmed.data.resample import Grid, resample
 from capsmed.data.volume import Volume
 from capsmed.errors import ConfigError, DataError
 
@@ -40,21 +40,28 @@ def cut(
     """
     low, high = window(volume, patch)
     check_suits(volume, patch)
-    point = volume.centre if point is None else np.asarray(point, dtype=float)
-    index = np.linalg.solve(volume.affine, np.append(point, 1.0))[:3]
-    _check_inside(index[: len(volume.shape)], volume.shape)
-    size = np.array(patch.size) + 2 * np.array(margin or (0,) * patch.spatial_dims)
-    flat = len(volume.shape) == 3 and patch.spatial_dims == 2
-    size = np.append(size, 1) if flat else size
+    grid = _grid(volume, point, patch, margin)
     if patch.spacing is None:
-        values = _own_voxels(volume, index[: len(volume.shape)], size, low)
+        values = _own_voxels(volume, grid, low)
     else:
-        values = _resampled(volume, point, size, _spacing(volume, patch), low)
-    if flat:
+        first, last = grid.box(volume.shape)
+        values = resample(_read(volume, first, last), grid.moved(-first), low)
+    if len(volume.shape) == 3 and patch.spatial_dims == 2:
         values = values[:, :, 0]
     scaled = (np.clip(values, low, high) - low) / (high - low)
     colour = scaled.ndim > patch.spatial_dims
     return (np.moveaxis(scaled, -1, 0) if colour else scaled[None]).astype(np.float32)
+
+
+def padded_share(volume: Volume, point: np.ndarray | None, patch: config.Patch) -> float:
+    """Share of a patch's voxel centres, 0 to 1, that lie outside the volume.
+
+    Args:
+        volume: the image.
+        point: as for `cut`.
+        patch: the config's section; a margin for the augmentation does not count.
+    """
+    return _grid(volume, point, patch, None).share_outside(volume.shape)
 
 
 def window(volume: Volume, patch: config.Patch) -> tuple[float, float]:
@@ -107,12 +114,34 @@ def start_of(index: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def _check_inside(index: np.ndarray, shape: tuple[int, ...]) -> None:
-    slack = 0.5 + 1e-6
+    slack = 0.5 - 1e-6  # on the outermost face no voxel would be nearest
     if (index < -slack).any() or (index > np.array(shape) - 1 + slack).any():
         raise DataError(
             f"the point lies outside the volume: voxel {np.round(index, 1).tolist()} of "
             f"{list(shape)}; check data.frame and the columns x, y, z"
         )
+
+
+def _grid(
+    volume: Volume,
+    point: np.ndarray | None,
+    patch: config.Patch,
+    margin: tuple[int, ...] | None,
+) -> Grid:
+    """Where the patch's voxel centres lie in the volume, whole voxels without spacing."""
+    point = volume.centre if point is None else np.asarray(point, dtype=float)
+    axes = len(volume.shape)
+    size = np.array(patch.size) + 2 * np.array(margin or (0,) * patch.spatial_dims)
+    size = np.append(size, 1) if axes > patch.spatial_dims else size
+    sizes = tuple(int(n) for n in size)
+    inverse = np.linalg.inv(volume.affine)
+    index = (inverse[:3, :3] @ point + inverse[:3, 3])[:axes]
+    _check_inside(index, volume.shape)
+    if patch.spacing is None:
+        return Grid(np.eye(axes), start_of(index, size), sizes)
+    spacing = _spacing(volume, patch)
+    first = point - (size - 1) / 2 * spacing
+    return Grid(inverse[:3, :3] * spacing, inverse[:3, :3] @ first + inverse[:3, 3], sizes)
 
 
 def _spacing(volume: Volume, patch: config.Patch) -> np.ndarray:
@@ -128,38 +157,11 @@ def _read(volume: Volume, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return values
 
 
-def _own_voxels(volume: Volume, index: np.ndarray, size: np.ndarray, low: float) -> np.ndarray:
-    shape = np.array(volume.shape)
-    start = start_of(index, size)
-    first, last = np.clip(start, 0, shape), np.clip(start + size, 0, shape)
+def _own_voxels(volume: Volume, grid: Grid, low: float) -> np.ndarray:
+    start, shape = grid.origin, np.array(volume.shape)
+    stop = start + np.array(grid.size)
+    first, last = np.clip(start, 0, shape), np.clip(stop, 0, shape)
     inner = _read(volume, first, last)
-    around = [(int(a), int(b)) for a, b in zip(first - start, start + size - last, strict=True)] + [
-        (0, 0)
-    ] * (inner.ndim - len(shape))
+    around = [(int(a), int(b)) for a, b in zip(first - start, stop - last, strict=True)]
+    around += [(0, 0)] * (inner.ndim - len(shape))
     return np.pad(inner, around, constant_values=low)
-
-
-def _resampled(
-    volume: Volume, point: np.ndarray, size: np.ndarray, spacing: np.ndarray, low: float
-) -> np.ndarray:
-    inverse = np.linalg.inv(volume.affine)
-    matrix = inverse[:3, :3] * spacing  # one step of the patch, in voxels of the volume
-    origin = inverse[:3, :3] @ (point - (size - 1) / 2 * spacing) + inverse[:3, 3]
-    sd = np.maximum(np.linalg.norm(matrix, axis=1) - 1, 0) / 2
-    ends = np.stack([matrix * 0, matrix * (size - 1)])
-    reach = np.ceil(3 * sd) + 1
-    shape = np.array(volume.shape)
-    first = np.clip(np.floor(origin + ends.min(0).sum(1) - reach), 0, shape - 1)
-    last = np.clip(np.ceil(origin + ends.max(0).sum(1) + reach) + 1, first + 1, shape)
-    values = _read(volume, first, last)
-    if (sd > 0).any():
-        values = ndimage.gaussian_filter(values, sd, mode="nearest", truncate=3.0)
-    return ndimage.affine_transform(
-        values,
-        matrix,
-        origin - first,
-        output_shape=tuple(int(n) for n in size),
-        order=1,
-        mode="grid-constant",
-        cval=low,
-    )

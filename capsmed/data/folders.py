@@ -83,6 +83,5 @@ def _sweep(parent: Path, prefix: str) -> None:
 def _unwritable(folder: Path, error: OSError) -> DataError:
     reason = error.strerror or str(error)
     return DataError(
-        f"{folder}: cannot be written ({reason}); free some space (about 300 MB) or name another "
-        "folder"
+        f"{folder}: cannot be written ({reason}); free some space or name another folder"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from capsmed.data.problems import Problem
@@ -11,13 +12,12 @@ from capsmed.errors import DataError
 def class_order(labels: Sequence[str], listed: Sequence[str] | None, file: str) -> tuple[str, ...]:
     """The listed classes, or all labels found: numbers by value, text by alphabet.
 
+    Of labels that differ only in case the commonest is the class; ``judge`` finds the others.
+
     Raises:
-        DataError: labels that differ only in case, a listed class without a row, fewer than two
-            classes, or a class listed twice.
+        DataError: a listed class without a row, fewer than two classes, or a class listed twice.
     """
-    found = sorted(set(labels) - {""}, key=by_value)
-    if listed is None:
-        _check_case(found, file)
+    found = sorted(set(labels) - {""}, key=by_value) if listed is not None else _spelling(labels)
     classes = tuple(name.strip() for name in listed) if listed is not None else tuple(found)
     if len(set(classes)) != len(classes):
         raise DataError(f"data.classes: expected each class once, got {', '.join(classes)}")
@@ -60,21 +60,20 @@ def judge(labels: Sequence[str], classes: Sequence[str]) -> tuple[dict[int, str]
             problems.append(Problem(position, "label is empty", "label is empty"))
         elif near is not None:
             text = f"label '{label}' differs from '{near}' only in case"
-            problems.append(Problem(position, text, text))
+            advice = f"{text}; write one of them throughout, or list both in data.classes"
+            problems.append(Problem(position, advice, text))
         else:
             left_out[position] = f"label '{label}' not listed"
     return left_out, problems
 
 
-def _check_case(found: Sequence[str], file: str) -> None:
-    seen: dict[str, str] = {}
-    for name in found:
-        other = seen.setdefault(name.casefold(), name)
-        if other != name:
-            raise DataError(
-                f"{file}: the labels '{other}' and '{name}' differ only in case; write one of "
-                "them throughout, or list the classes in data.classes"
-            )
+def _spelling(labels: Sequence[str]) -> list[str]:
+    """The labels found, each in its commonest spelling; the others are mistakes of their rows."""
+    counts = Counter(label for label in labels if label)
+    commonest: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        commonest.setdefault(name.casefold(), name)
+    return sorted(commonest.values(), key=by_value)
 
 
 def by_value(label: str) -> tuple[int, int, str]:

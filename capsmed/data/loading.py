@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,12 @@ import torch
 from capsmed import config
 from capsmed.data import problems
 from capsmed.data.cohort import Cohort
-from capsmed.data.cut import check_suits, cut, start_of, window
+from capsmed.data.cut import check_suits, padded_share, start_of, window
 from capsmed.data.problems import Problem
 from capsmed.data.progress import Progress
-from capsmed.data.volume import Volume, from_array
-from capsmed.errors import ConfigError, DataError
+from capsmed.data.reading import cut_all
+from capsmed.data.volume import from_array
+from capsmed.errors import CheckFailed, ConfigError, DataError
 
 
 def fill_from_arrays(
@@ -25,8 +26,12 @@ def fill_from_arrays(
     rows: pd.DataFrame,
     patch: config.Patch,
     progress: Progress,
-) -> None:
-    """Centre crops or zero-padded arrays; all are alike, so whole blocks are copied."""
+) -> float:
+    """Centre crops or zero-padded arrays; all are alike, so whole blocks are copied.
+
+    Returns:
+        The share of each patch's voxels that lie outside its array.
+    """
     arrays = np.asarray(cohort.images)
     example = from_array(arrays[0], cohort.value_range, "arrays")
     check_suits(example, patch)
@@ -51,6 +56,22 @@ def fill_from_arrays(
         values = (np.clip(values[(..., *source)], low, high) - low) / (high - low)
         images[(slice(begin, begin + 2048), slice(None), *target)] = torch.from_numpy(values)
         progress(min(begin + 2048, len(rows)), len(rows))
+    return padded_share(example, None, patch)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What reading the images of a cohort has told, beside their voxels.
+
+    Attributes:
+        reasons: by case_id, why a case has no patch.
+        padded: share of each row's voxels that lie outside its volume, [rows].
+        findings: by case_id, the checks that its image fails and that are only warned of.
+    """
+
+    reasons: Mapping[str, str]
+    padded: np.ndarray
+    findings: Mapping[str, tuple[str, ...]]
 
 
 def fill_from_files(
@@ -61,47 +82,47 @@ def fill_from_files(
     margin: tuple[int, ...],
     progress: Progress,
     on_bad: problems.OnBad,
-) -> dict[str, str]:
-    """Patches of image files; those that cannot be cut stay 0 and are given with their reason."""
-    faults = []
-    unsuited: list[ConfigError] = []
-    opened: tuple[str, Any] = ("", None)
-    for position, row in enumerate(rows.to_dict("records")):
-        try:
-            if opened[0] != row["image"]:  # the lesions of one scan follow one another
-                opened = (row["image"], cohort.volume(row))
-            images[position] = torch.from_numpy(
-                cut(opened[1], _point(row, opened[1]), patch, margin)
-            )
-        except ConfigError as error:
-            place = f"{cohort.file} {cohort.place(row['case_id'])}"
-            unsuited.append(ConfigError(f"{error} ({place})"))
-            faults.append(Problem(position, f"image '{row['image']}': {error}", "unsuited image"))
-        except Exception as error:  # any decoder may fail in its own way
-            faults.append(_fault(position, row, error))
-        progress(position + 1, len(rows))
-    if len(unsuited) == len(rows):
-        raise unsuited[0]  # the patch suits none of them: the configuration is at fault
+) -> Filled:
+    """Patches of image files; those that cannot be cut stay 0 and are given with their reason.
+
+    Each image is opened once and cut by one of as many threads as there are cores. A case whose
+    image fails a check of the policy 'skip' is left out whatever ``on_bad`` says.
+    """
+    answers = cut_all(cohort, rows.to_dict("records"), patch, margin, images.numpy(), progress)
+    faults, unsuited = [], []
+    reasons: dict[str, str] = {}
+    padded, findings = np.zeros(len(rows)), {}
     cases = list(rows["case_id"])
+    for position, (answer, name) in enumerate(zip(answers, rows["image"], strict=True)):
+        if isinstance(answer, CheckFailed) and answer.skips:
+            reasons[cases[position]] = f"check {answer.check}"
+        elif isinstance(answer, ConfigError):
+            unsuited.append(f"{answer} ({cohort.file} {cohort.place(cases[position])})")
+            faults.append(Problem(position, f"image '{name}': {answer}", "unsuited image"))
+        elif isinstance(answer, Exception):
+            faults.append(_fault(position, name, answer))
+        else:
+            padded[position] = answer.padded
+            if answer.findings:
+                findings[cases[position]] = answer.findings
+    if unsuited and len(unsuited) == len(rows):
+        raise ConfigError(unsuited[0])  # it suits none of them: the configuration is at fault
     places = {i: cohort.place(case) for i, case in enumerate(cases)}
-    reasons = problems.settle(faults, cohort.file, places, on_bad)
-    return {cases[i]: reason for i, reason in reasons.items()}
+    settled = problems.settle(faults, cohort.file, places, on_bad)
+    reasons |= {cases[i]: reason for i, reason in settled.items()}
+    return Filled(reasons, padded, findings)
 
 
-def _point(row: Mapping[str, Any], volume: Volume) -> np.ndarray | None:
-    if not isinstance(row.get("x"), float):
-        return None
-    if len(volume.shape) == 3 and not isinstance(row.get("z"), float):
-        raise DataError("point: expected x, y and z in mm, got no z; add the column z")
-    return np.array([row["x"], row["y"], row.get("z", 0.0)])
-
-
-def _fault(position: int, row: Mapping[str, Any], error: Exception) -> Problem:
+def _fault(position: int, name: str, error: Exception) -> Problem:
     text = str(error) or type(error).__name__
+    if isinstance(error, CheckFailed):
+        return Problem(position, f"image '{name}': {text}", f"check {error.check}")
     if not isinstance(error, DataError):
-        return Problem(position, f"image '{row['image']}': cannot be read ({text})", "unreadable")
+        return Problem(position, f"image '{name}': cannot be read ({text})", "unreadable")
+    if text.startswith("mask '"):
+        return Problem(position, text, "mask cannot be used")
     if "outside the volume" in text:
         return Problem(position, text, "point outside the volume")
     if "NaN or infinite" in text:
-        return Problem(position, f"image '{row['image']}': {text}", "NaN or infinite voxels")
-    return Problem(position, f"image '{row['image']}': {text}", "image cannot be read")
+        return Problem(position, f"image '{name}': {text}", "NaN or infinite voxels")
+    return Problem(position, f"image '{name}': {text}", "image cannot be read")

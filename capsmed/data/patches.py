@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from capsmed import config
 from capsmed.data import augmentation as augmenting
 from capsmed.data import problems
 from capsmed.data.cohort import Cohort
-from capsmed.data.loading import fill_from_arrays, fill_from_files
+from capsmed.data.loading import Filled, fill_from_arrays, fill_from_files
 from capsmed.data.progress import Progress, shown
+
+MUCH_PADDING = 0.25  # share of a patch beyond the border that is worth a line
 
 Key = int | tuple[int, int]
 Item = dict[str, Any]
@@ -34,6 +37,8 @@ class PatchSet(Dataset):
         margin: voxels more on each side of ``images``.
         spacing: mm along each axis; ones when the image's own voxels are taken.
         excluded: reason by case_id for the cases that could not be read.
+        padded: share of each patch's voxels, without margin, that lie outside the image, [N].
+        findings: by case_id, the checks that its image fails and that are only warned of.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class PatchSet(Dataset):
         patch: config.Patch,
         augmentation: config.Augmentation,
         excluded: Mapping[str, str] | None = None,
+        padded: np.ndarray | None = None,
+        findings: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.images, self.targets = images, targets
         self.case_ids = list(case_ids)
@@ -52,6 +59,8 @@ class PatchSet(Dataset):
         self.augmentation = augmentation
         self.margin = augmenting.margins(augmentation, self.size, self.spacing)[0]
         self.excluded = dict(excluded or {})
+        self.padded = np.zeros(len(targets)) if padded is None else padded
+        self.findings = dict(findings or {})
         expected = tuple(n + 2 * m for n, m in zip(self.size, self.margin, strict=True))
         if tuple(images.shape[2:]) != expected:
             raise ValueError(f"images: expected [N, C, {expected}], got {tuple(images.shape)}")
@@ -66,7 +75,7 @@ class PatchSet(Dataset):
         progress: Progress | bool | None = None,
         on_bad: problems.OnBad = "error",
     ) -> PatchSet:
-        """Cut the patches of ``rows`` (of ``cohort.included``).
+        """Cut the patches of ``rows`` (of ``cohort.included``), or take them from the cache.
 
         Args:
             cohort: where the images are.
@@ -74,7 +83,8 @@ class PatchSet(Dataset):
             patch: what to cut.
             augmentation: decides the margin, and what ``view`` does.
             progress: called with (cases done, cases in all); True shows a bar on the terminal.
-            on_bad: 'skip' leaves unusable cases out and lists them in ``excluded``.
+            on_bad: 'skip' leaves unusable cases out and lists them in ``excluded``; a case whose
+                image fails a check of the policy 'skip' is always left out.
 
         Raises:
             ConfigError: the patch does not suit these images.
@@ -83,17 +93,26 @@ class PatchSet(Dataset):
         margin = augmenting.margins(augmentation, patch.size, _spacing(patch))[0]
         size = tuple(n + 2 * m for n, m in zip(patch.size, margin, strict=True))
         images = torch.zeros((len(rows), patch.channels, *size))
-        excluded: dict[str, str] = {}
         with shown(progress) as step:
             if cohort.images is not None:
-                fill_from_arrays(images, cohort, rows, patch, step)
+                share = fill_from_arrays(images, cohort, rows, patch, step)
+                read = Filled({}, np.full(len(rows), share), {})
             else:
-                excluded = fill_from_files(images, cohort, rows, patch, margin, step, on_bad)
-        good = np.flatnonzero(~rows["case_id"].isin(excluded).to_numpy())
+                read = fill_from_files(images, cohort, rows, patch, margin, step, on_bad)
+        good = np.flatnonzero(~rows["case_id"].isin(read.reasons).to_numpy())
         kept = rows.iloc[good]
         targets = torch.tensor(kept["target"].to_numpy(np.int64))
         images = images if len(good) == len(rows) else images[torch.from_numpy(good)]
-        return cls(images, targets, list(kept["case_id"]), patch, augmentation, excluded)
+        return cls(
+            images,
+            targets,
+            list(kept["case_id"]),
+            patch,
+            augmentation,
+            read.reasons,
+            read.padded[good],
+            read.findings,
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -105,6 +124,31 @@ class PatchSet(Dataset):
         """Where these cases stand in ``images``, int [len(case_ids)]."""
         where = {case: position for position, case in enumerate(self.case_ids)}
         return np.array([where[case] for case in case_ids], dtype=int)
+
+    def described(self, case_ids: Iterable[str]) -> dict[str, list[Any]]:
+        """Columns for a table of cases: ``padded`` (NaN for a case without patch), ``findings``."""
+        shares = dict(zip(self.case_ids, self.padded.round(4).tolist(), strict=True))
+        cases = list(case_ids)
+        return {
+            "padded": [shares.get(case, np.nan) for case in cases],
+            "findings": [" ".join(self.findings.get(case, ())) for case in cases],
+        }
+
+    def remarks(self) -> list[str]:
+        """What a user should know of these patches, a line each: much padding, warned checks."""
+        lines = []
+        much = int((self.padded > MUCH_PADDING).sum())
+        if much:
+            lines.append(
+                f"{much} of {len(self)} patches lie more than a quarter beyond the border of their "
+                f"image (at most {self.padded.max():.0%}) and are air there; see the column padded "
+                "of cohort.csv"
+            )
+        counts = Counter(check for checks in self.findings.values() for check in checks)
+        for check, count in sorted(counts.items()):
+            meaning = config.Checks.model_fields[check].description
+            lines.append(f"data.checks.{check}: {count} of {len(self)} cases ({meaning})")
+        return lines
 
     def view(
         self, indices: Sequence[int] | np.ndarray, *, augment: bool, seed_key: tuple[int, ...]

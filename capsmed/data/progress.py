@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[[int, int], None]
@@ -22,3 +22,12 @@ def shown(progress: Progress | bool | None, what: str = "reading images") -> Ite
         with Bars(console=Console(stderr=True), transient=True) as bars:
             task = bars.add_task(what, total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total or None)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print what the user should know about the images, on stderr like the bar."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    for line in lines:
+        console.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)

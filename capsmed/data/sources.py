@@ -7,9 +7,10 @@ from pathlib import Path
 _OFFICIAL = {
     "nodulemnist3d": "NoduleMNIST3D (MedMNIST) is at https://zenodo.org/records/10519652; "
     "fetch it with: capsmed data get nodulemnist3d",
-    "luna16": "LUNA16 is at https://luna16.grand-challenge.org; candidates are cut out of it "
-    "into a MedMNIST-layout .npz",
-    "lidc": "LIDC-IDRI is at https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX",
+    "luna16": "LUNA16 is at https://luna16.grand-challenge.org; a table of it is written by: "
+    "capsmed cohort import luna16 FOLDER OUT",
+    "lidc": "LIDC-IDRI is at https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX; a table of it is "
+    "written by: capsmed cohort import lidc FOLDER OUT",
     "mnist": "MNIST is at http://yann.lecun.com/exdb/mnist; fetch it with: capsmed data get mnist",
 }
 

@@ -14,6 +14,7 @@ from capsmed import config
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
+from capsmed.data.progress import tell
 from capsmed.engines import build, components
 from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
@@ -106,11 +107,13 @@ def evaluate(
         progress=True,
         on_bad=experiment.data.on_bad_case,
     )
+    tell(patches.remarks())
     other = other.exclude(patches.excluded)
     predictions = _predict(
         experiment, labels, fits, other.included, patches, seen.test_folds, choose_device(device)
     )
-    cases = describe_cases(other, str(folder.read_table("private/salt.csv")["salt"][0]))
+    salt = str(folder.read_table("private/salt.csv")["salt"][0])
+    cases = describe_cases(other, patches, salt)
     if "size_only" in experiment.evaluation.baselines and not seen.test_folds:
         # fitted on all folds, a size model would have seen the patients kept out of fold
         predictions = _with_size_only(folder, predictions, cases, labels)

@@ -11,6 +11,7 @@ import pandas as pd
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
+from capsmed.data.progress import tell
 from capsmed.data.splits import assign
 from capsmed.engines.fit import FoldData
 from capsmed.engines.fits import Fit
@@ -70,6 +71,8 @@ def read_data(
         progress=show,
         on_bad=experiment.data.on_bad_case,
     )
+    if show:
+        tell(patches.remarks())
     if patches.excluded:
         cohort = cohort.exclude(patches.excluded)
         splits = assign(cohort, experiment.split)

@@ -11,6 +11,7 @@ import pandas as pd
 from capsmed import atomic, config
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
+from capsmed.data.patches import PatchSet
 from capsmed.engines.run_folder import RunFolder
 from capsmed.errors import ConfigError, DataError
 
@@ -21,6 +22,7 @@ def open_run(
     run: RunFolder,
     experiment: Experiment,
     cohort: Cohort,
+    patches: PatchSet,
     splits: pd.DataFrame,
     base: Path,
 ) -> None:
@@ -35,7 +37,7 @@ def open_run(
         for left in run.path.rglob(".*.part"):  # of a write that was killed
             left.unlink()
     else:
-        _write(run, experiment, cohort, splits, base)
+        _write(run, experiment, cohort, patches, splits, base)
 
 
 def check_folder(run: RunFolder, resume: bool) -> None:
@@ -59,7 +61,7 @@ def check_folder(run: RunFolder, resume: bool) -> None:
         )
 
 
-def describe_cases(cohort: Cohort, salt: str) -> pd.DataFrame:
+def describe_cases(cohort: Cohort, patches: PatchSet, salt: str) -> pd.DataFrame:
     """Return the shareable case table: pseudonyms instead of patient ids, no paths."""
     table = cohort.table
     included = table["excluded"] == ""
@@ -73,6 +75,9 @@ def describe_cases(cohort: Cohort, salt: str) -> pd.DataFrame:
             "status": included.map({True: "included", False: "excluded"}),
             "reason": table["excluded"],
             "diameter_mm": table["diameter_mm"],
+            "diameter_from": table["diameter_from"],
+            "point_from": table["point_from"],
+            **patches.described(table["case_id"]),
         }
     )
 
@@ -85,11 +90,16 @@ def pseudonym(patient_id: str, salt: str) -> str:
 
 
 def _write(
-    run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame, base: Path
+    run: RunFolder,
+    experiment: Experiment,
+    cohort: Cohort,
+    patches: PatchSet,
+    splits: pd.DataFrame,
+    base: Path,
 ) -> None:
     """Write the first files, ``config.yaml`` last: it is what makes the folder a run."""
     salt = secrets.token_hex(16)
-    cases = describe_cases(cohort, salt)
+    cases = describe_cases(cohort, patches, salt)
     run.write_table("cohort.csv", cases)
     run.write_table("splits.csv", splits)
     ids = cohort.table[["case_id", "patient_id"]].assign(patient=cases["patient"])

@@ -95,7 +95,7 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
         idist.barrier()  # the first process renders or unpacks what all then read
     data = read_data(experiment, job.base, job.data_root, show=first)
     if first:
-        open_run(job.run, experiment, data.cohort, data.splits, job.base)
+        open_run(job.run, experiment, data.cohort, data.patches, data.splits, job.base)
         idist.barrier()
     fits = list_fits(job.run.path, experiment, data.splits)
     waiting = [fit for fit in fits if not fit.finished]

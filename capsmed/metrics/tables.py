@@ -9,14 +9,15 @@ import pandas as pd
 
 BASELINES = ("size_only", "ordinary_head")
 _WHOLE = ("repeat", "seed", "fold", "target", "epoch", "schema_version")
-_REAL = ("diameter_mm", "threshold")
+_REAL = ("diameter_mm", "padded", "threshold")
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read predictions.csv, cohort.csv or splits.csv.
 
     Text is taken as written ('007' and 'NA' stay what they are). Columns named ``prob_*``,
-    ``diameter_mm`` and ``threshold`` are floats, empty cells NaN; repeat, seed and fold integers.
+    ``diameter_mm``, ``padded`` and ``threshold`` are floats, empty cells NaN; repeat, seed and fold
+    integers.
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     for name in table.columns:

@@ -3,8 +3,9 @@ import pytest
 from PIL import Image
 
 from capsmed import config
-from capsmed.data.cut import cut
+from capsmed.data.cut import cut, padded_share
 from capsmed.data.readers import open_volume
+from capsmed.data.resample import Grid, resample
 from capsmed.errors import ConfigError, DataError
 
 AFFINES = {
@@ -42,6 +43,47 @@ def test_the_grid_lies_along_the_patients_axes_whatever_the_files(ramp, affine):
     assert np.allclose(found, 500 + 10 * (x + i) + 3 * (y + j) - 7 * (z + k), atol=0.05)
 
 
+def one_by_one(values, grid, outside):
+    """Trilinear interpolation, a loop over points and their eight neighbours."""
+    found = np.zeros(grid.size)
+    for point in np.ndindex(grid.size):
+        place = grid.matrix @ point + grid.origin
+        for corner in np.ndindex(2, 2, 2):
+            voxel = np.floor(place).astype(int) + corner
+            inside = (voxel >= 0).all() and (voxel < values.shape).all()
+            weight = np.prod(1 - np.abs(place - voxel))
+            found[point] += weight * (values[tuple(voxel)] if inside else outside)
+    return found
+
+
+MATRICES = {
+    "along the axes": np.diag([0.7, -0.3, 0.9]),
+    "axes exchanged": np.array([[0, 0.5, 0], [0, 0, -0.8], [0.4, 0, 0]]),
+    "oblique": np.array([[0.5, -0.4, 0.1], [0.4, 0.5, 0], [0, 0.2, -0.9]]),
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+@pytest.mark.parametrize("origin", [(2.3, 5.0, 4.6), (-1.4, 7.9, -0.5)], ids=["inside", "beyond"])
+def test_values_between_voxels_are_those_of_the_plain_loop(matrix, origin):
+    values = np.random.default_rng(0).uniform(-1000, 400, (7, 11, 5)).astype(np.float32)
+    grid = Grid(matrix, np.array(origin), (5, 3, 4))
+    assert np.allclose(
+        resample(values, grid, -1000.0), one_by_one(values, grid, -1000.0), atol=1e-3
+    )
+
+
+def test_the_way_along_the_axes_smooths_like_the_general_one(ramp):
+    values = np.random.default_rng(0).normal(size=(17, 19, 13)).astype(np.float32)
+    straight = np.array([[0, 2.6, 0], [-3.1, 0, 0], [0, 0, 1.2]])
+    tilted = straight + 1e-5  # enough to count as oblique, too little to change a value
+    found = [
+        resample(values, Grid(m, np.array([3.0, 17, 2]), (5, 3, 7)), 0.0)
+        for m in (straight, tilted)
+    ]
+    assert np.allclose(*found, atol=1e-3) and np.abs(found[0]).max() > 0.1
+
+
 def test_one_number_an_axis_gives_anisotropic_spacing(ramp):
     volume = ramp(np.eye(4))
     found = 1000 * cut(volume, volume.centre, patch(spacing=(0.5, 1.0, 1.0)))[0]
@@ -58,6 +100,41 @@ def test_the_patch_follows_the_point(ramp):
 def test_what_lies_outside_the_volume_is_the_lowest_value(ramp):
     found = cut(ramp(np.eye(4)), np.zeros(3), patch(size=(5, 5, 5)))[0]
     assert (found[:2] == 0).all() and (found[:, :, :2] == 0).all() and (found[2:, 2:, 2:] > 0).all()
+
+
+@pytest.mark.parametrize("spacing", [1.0, None])
+@pytest.mark.parametrize(
+    ("affine", "point", "share"),
+    [
+        (np.eye(4), (11, 14, 9), 0),
+        (np.eye(4), (0, 14, 9), 2 / 5),
+        (np.diag([-1.0, 1, 1, 1]), (0, 14, 9), 2 / 5),
+        (np.eye(4), (0, 0, 9), 1 - 9 / 25),
+        (np.eye(4), (22.4, 14, 9), 2 / 5),
+    ],
+)
+def test_the_share_beyond_the_border_is_recorded(ramp, affine, point, share, spacing):
+    found = padded_share(ramp(affine), np.array(point), patch(size=(5, 5, 3), spacing=spacing))
+    assert np.isclose(found, share)
+
+
+def test_the_share_counts_the_patchs_voxels_not_the_files(ramp):
+    found = padded_share(ramp(AFFINES["coarse"]), np.array([44.9, 7, 27]), patch(size=(5, 5, 3)))
+    assert np.isclose(found, 2 / 5)
+
+
+def test_the_share_of_an_oblique_patch_is_what_a_count_gives(ramp):
+    volume = ramp(AFFINES["oblique"])
+    corner = volume.affine @ [22, 28, 9, 1]
+    asked = patch(size=(7, 9, 3))
+    index = [np.arange(n) - (n - 1) / 2 for n in asked.size]
+    points = np.stack([*np.meshgrid(*index, indexing="ij"), np.ones(asked.size)], axis=-1) + [
+        *corner[:3],
+        0,
+    ]
+    places = (points @ np.linalg.inv(volume.affine).T)[..., :3]
+    inside = ((places > -0.5) & (places < np.array(volume.shape) - 0.5)).all(axis=-1)
+    assert np.isclose(padded_share(volume, corner[:3], asked), 1 - inside.mean())
 
 
 def test_values_beyond_the_window_are_clipped(nifti):

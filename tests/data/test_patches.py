@@ -147,6 +147,91 @@ def test_skipped_cases_leave_cohort_and_patches_alike(nifti, table, read):
     assert patches.targets.tolist() == [0, 1, 1, 0, 1] and patches.images.min() > 0
 
 
+def test_order_and_number_of_threads_change_nothing(nifti, table, read):
+    rng = np.random.default_rng(0)
+    names = [f"{letter}.nii.gz" for letter in "abcdefg"]
+    rows = [f"{i},{i},{names[i * 3 % 7]},{'bm'[i % 2]},{i % 7},2,1" for i in range(21)]
+    cohort = read(table("\n".join(["case_id,patient_id,image,label,x,y,z", *rows]), frame="RAS"))
+    for name in names:
+        nifti(name, rng.uniform(0, 105, (7, 5, 3)))
+    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL)
+    order = rng.permutation(21)
+    other = PatchSet.load(cohort, cohort.included.iloc[order], SMALL, ALL)
+    assert torch.equal(other.images, patches.images[torch.from_numpy(order)])
+    for row, image in zip(cohort.included.to_dict("records"), patches.images, strict=True):
+        point = np.array([row["x"], row["y"], row["z"]])
+        assert torch.equal(
+            torch.from_numpy(cut(cohort.volume(row), point, SMALL, patches.margin)), image
+        )
+
+
+def test_padding_is_recorded_and_much_of_it_said(cases):
+    cohort = cases(6, ",x,y,z", lambda i: f",{i},0,1", frame="RAS")
+    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL)
+    assert np.allclose(patches.padded, [5 / 9, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3])
+    assert patches.remarks() == [
+        "6 of 6 patches lie more than a quarter beyond the border of their image (at most 56%) and "
+        "are air there; see the column padded of cohort.csv"
+    ]
+    assert patches.described(["c01", "lost"])["padded"] == [
+        0.3333,
+        pytest.approx(np.nan, nan_ok=True),
+    ]
+
+
+def test_whole_sets_are_padded_alike(tmp_path):
+    cohort = Cohort.read(config.Data(cohort="digits", limit=20), tmp_path)
+    patch = DIGITS.model_copy(update={"size": (8, 16)})
+    patches = PatchSet.load(cohort, cohort.included, patch, config.Augmentation())
+    assert patches.padded.tolist() == [0.5] * 20
+
+
+@pytest.fixture
+def odd(series, slice_of, nifti, read, tmp_path):
+    """Two scans of three, of which the first has one slice that is lossily compressed."""
+
+    def make(**options) -> Cohort:
+        slices = [slice_of(z) for z in (0, 2, 4)]
+        slices[0].LossyImageCompression = "01"
+        series(slices)
+        nifti("a.nii.gz")
+        rows = "case_id,patient_id,image,label\n" + "".join(
+            f"{i},{i},{'series' if i == 1 else 'a.nii.gz'},{'bm'[i % 2]}\n" for i in range(4)
+        )
+        (tmp_path / "cohort.csv").write_text(rows)
+        return read(config.Data(cohort="cohort.csv", **options))
+
+    return make
+
+
+def test_what_an_image_is_warned_of_is_listed_and_said(odd):
+    cohort = odd()
+    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL)
+    assert patches.findings == {"1": ("lossy",)}
+    assert patches.described(["0", "1"])["findings"] == ["", "lossy"]
+    assert patches.remarks() == [
+        "data.checks.lossy: 1 of 4 cases (lossy compression; warn: taken as it is)"
+    ]
+
+
+@pytest.mark.parametrize("on_bad", ["error", "skip"])
+def test_a_check_of_the_policy_skip_leaves_the_case_out(odd, on_bad):
+    cohort = odd(checks=config.Checks(lossy="skip"))
+    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL, on_bad=on_bad)
+    assert patches.excluded == {"1": "check lossy"} and patches.case_ids == ["0", "2", "3"]
+    assert len(patches.padded) == 3 and patches.findings == {}
+
+
+def test_a_check_of_the_policy_error_stops_or_is_the_reason(odd):
+    cohort = odd(checks=config.Checks(lossy="error"))
+    with pytest.raises(
+        DataError, match="1 row cannot be used(.|\n)*data.checks.lossy: warn or skip"
+    ):
+        PatchSet.load(cohort, cohort.included, SMALL, ALL)
+    patches = PatchSet.load(cohort, cohort.included, SMALL, ALL, on_bad="skip")
+    assert patches.excluded == {"1": "check lossy"}
+
+
 def test_a_config_that_does_not_suit_the_images_names_where(cases):
     cohort = cases(6)
     with pytest.raises(ConfigError, match=r"patch.window: .*\(cohort.csv row 2 \(case c00\)\)"):

@@ -50,6 +50,12 @@ def test_patients_the_run_has_trained_on_are_an_error_that_counts_them(folder):
     assert not (folder / "run" / "evaluations" / "mixed").exists()
 
 
+def test_the_cohort_of_a_run_says_where_points_and_diameters_came_from(folder):
+    cases = pd.read_csv(folder / "run" / "cohort.csv")
+    assert set(cases["point_from"]) == {"image centre"}
+    assert set(cases["diameter_from"]) == {"column"}
+
+
 def test_overlap_drop_leaves_them_out_and_says_so(folder):
     found = evaluate(
         folder / "run", cohort=str(folder / "mixed.csv"), overlap="drop", name="d", device="cpu"
