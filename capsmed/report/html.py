@@ -76,7 +76,7 @@ def render(run: RunFiles, plots: dict[str, str]) -> str:
     template = environment.from_string(
         files("capsmed.report").joinpath("template.html.j2").read_text(encoding="utf-8")
     )
-    return template.render(**_content(run), figures={k: _inline(v) for k, v in plots.items()})
+    return template.render(**_content(run), figures={k: inline(v) for k, v in plots.items()})
 
 
 def _content(run: RunFiles) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _scored(run: RunFiles) -> str:
     return "each scored by a model that never saw it" if several else "in the test part"
 
 
-def _inline(svg: str) -> Markup:
+def inline(svg: str) -> Markup:
     """An SVG file as an element of the page, at most as wide as the page shows its type alike."""
     head, rest = svg[svg.index("<svg") :].split(">", 1)
     width, _ = size_of(head)

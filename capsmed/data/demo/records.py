@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -53,18 +54,22 @@ def nodules() -> dict[str, Nodule]:
 
 
 def ratings(row: dict[str, str]) -> dict[str, float]:
-    """Return one number for each of ``RATINGS``: the readers' mean.
+    """Return one number for each of ``RATINGS``, see `agreed`."""
+    return {name: agreed(name, _numbers(row[name])) for name in RATINGS}
+
+
+def agreed(name: str, values: Sequence[int]) -> float:
+    """Return the mean of the readers' ratings called ``name``, to two places.
 
     Calcification and internal structure are kinds, not degrees: there it is the most frequent
     value, the highest of those (for calcification 'absent') in a tie.
+
+    >>> agreed("texture", [4, 5, 5]), agreed("calcification", [3, 6, 3, 6])
+    (4.67, 6.0)
     """
-    kinds = ("calcification", "internal_structure")
-    return {
-        name: float(max(statistics.multimode(_numbers(row[name]))))
-        if name in kinds
-        else round(statistics.fmean(_numbers(row[name])), 2)
-        for name in RATINGS
-    }
+    if name in ("calcification", "internal_structure"):
+        return float(max(statistics.multimode(values)))
+    return round(statistics.fmean(values), 2)
 
 
 def digest() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -45,11 +46,29 @@ def _arrays(source: Path) -> dict[str, np.ndarray]:
                     f"{source}: expected the arrays {', '.join(wanted)}, got "
                     f"{', '.join(found) or 'none'}; missing: {', '.join(missing)}"
                 )
+            for name in wanted:
+                _check_size(file.zip, f"{name}.npy")
             return {name: file[name] for name in wanted}
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{source}: cannot be read as .npz (truncated or not one); fetch it again"
         ) from error
+
+
+def _check_size(archive: zipfile.ZipFile, name: str) -> None:
+    """Refuse an array that declares another size than its member has: NumPy would allocate it.
+
+    Raises:
+        ValueError: it does, or it is a pickle or no array at all.
+    """
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        first = version == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+        held = archive.getinfo(name).file_size - member.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != held:
+        raise ValueError(f"{name} declares {list(shape)} of {dtype}, but holds {held} bytes")
 
 
 def _check(
