@@ -19,7 +19,7 @@ def histograms(survey: Survey) -> str | None:
     panels = [(title, found) for title, found in _panels(survey).items() if _differ(found)]
     if not panels:
         return None
-    with figure(FULL * (len(panels) + 1) / 5 if len(panels) < 4 else FULL, 2.3, 0.05) as drawn:
+    with figure(FULL * (len(panels) + 1) / 5 if len(panels) < 4 else FULL, 2.6, 0.05) as drawn:
         for axes, (title, found) in zip(
             drawn.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
         ):
@@ -64,4 +64,5 @@ def _histogram(axes: Axes, found: Mapping[str, Sequence[float]]) -> None:
     axes.locator_params(axis="y", integer=True, nbins=5)
     axes.locator_params(axis="x", nbins=5)
     if len(groups) > 1:
-        axes.legend(handlelength=0.8, borderpad=0)
+        rows = {"ncols": 2, "columnspacing": 1.0, "handlelength": 0.8, "borderpad": 0}
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.02), **rows)

@@ -82,7 +82,7 @@ def test_an_indexed_tree_is_not_read_again(tree, monkeypatch):
     for folder in [tree, *tree.rglob("*")]:
         os.utime(folder, (1, 1))
     first = dicom.index(tree)
-    monkeypatch.setattr(scan, "read_header", lambda path: pytest.fail(f"read {path} again"))
+    monkeypatch.setattr(scan, "opened", lambda path: pytest.fail(f"read {path} again"))
     assert dicom.index(tree)[0] is first[0]
 
 

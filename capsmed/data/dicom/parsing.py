@@ -38,15 +38,28 @@ _NO_SCANS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "KO", "SR", "REG", "AU
 
 
 def read_header(path: Path | str) -> Header | str | None:
+    """The header of a file, see `parse_header`.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+    return parse_header(opened(path))
+
+
+def parse_header(file: File) -> Header | str | None:
     """The header of a file; why not, in words, of a damaged one; None of what is no image.
 
     Files without the 128-byte preamble are taken as DICOM when they begin as a data set does.
     DICOMDIR, reports, plans, masks and dose grids are no images here.
 
+    Args:
+        file: at its beginning; it is closed.
+
     Raises:
-        OSError: the file cannot be opened or read.
+        OSError: the file cannot be read.
     """
-    with opened(path) as file:
+    path = str(file.name)
+    with file:
         start = file.read(132)
         file.seek(0)
         if not start:
@@ -54,7 +67,7 @@ def read_header(path: Path | str) -> Header | str | None:
         if not looks_like_dicom(start):
             return _junk(start) if _claims(path) else None
         try:
-            return _read(str(path), file)
+            return _read(path, file)
         except Exception as error:  # pydicom raises many kinds over damaged bytes
             if isinstance(error, OSError) and error.errno is not None:
                 raise

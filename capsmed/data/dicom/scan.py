@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from capsmed.data.dicom.header import Header
-from capsmed.data.dicom.parsing import read_header
+from capsmed.data.dicom.parsing import parse_header
+from capsmed.data.dicom.reading import File, opened
 
 Progress = Callable[[int, int], None]
 
-_THREADS = 8  # they hide a network's delay; on a local disk one is a little faster
-_PIECE = 32  # files a task
+_THREADS = 8  # they hide a network's delay
+_PIECE = 8  # files a task; as many pieces as threads are open at once
 _SETTLED = 2_000_000_000  # ns after which a change must have moved the folder's time
 
 
@@ -127,25 +129,58 @@ def _headers_before(path: str) -> tuple[Header, ...]:
 def _answers(
     paths: list[str], known: dict[str, Header], progress: Progress | None
 ) -> list[Header | str | None]:
+    """What each file is: threads wait for the disk, while this one parses what has come."""
     pieces = [paths[start : start + _PIECE] for start in range(0, len(paths), _PIECE)]
     answers: list[Header | str | None] = []
-    with ThreadPoolExecutor(min(_THREADS, max(1, len(pieces)))) as threads:
-        for piece in threads.map(lambda piece: [_answer(p, known.get(p)) for p in piece], pieces):
-            answers += piece
-            if progress is not None:
-                progress(len(answers), len(paths))
+    with ThreadPoolExecutor(_THREADS) as threads:
+        begun: deque[Future[list[Header | str | File]]] = deque()
+        for piece in pieces:
+            begun.append(threads.submit(_opened, piece, known))
+            if len(begun) == _THREADS:
+                _parse(begun.popleft().result(), answers, progress, len(paths))
+        for future in begun:
+            _parse(future.result(), answers, progress, len(paths))
     return answers
 
 
-def _answer(path: str, known: Header | None) -> Header | str | None:
-    try:
-        status = os.stat(path)
-        if known and (known.size, known.modified) == (status.st_size, status.st_mtime_ns):
-            if known.modified + _SETTLED < time.time_ns():
-                return known
-        return read_header(path)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
+def _opened(paths: list[str], known: dict[str, Header]) -> list[Header | str | File]:
+    """Files with their first bytes read; headers that are known already; what went wrong."""
+    found: list[Header | str | File] = []
+    for path in paths:
+        try:
+            old, status = known.get(path), os.stat(path)
+            if old and (old.size, old.modified) == (status.st_size, status.st_mtime_ns):
+                if old.modified + _SETTLED < time.time_ns():
+                    found.append(old)
+                    continue
+            file = opened(path)
+            file.peek()
+            found.append(file)
+        except OSError as error:
+            found.append(_unreadable(error))
+    return found
+
+
+def _parse(
+    found: list[Header | str | File],
+    answers: list[Header | str | None],
+    progress: Progress | None,
+    total: int,
+) -> None:
+    for one in found:
+        if isinstance(one, File):
+            try:
+                answers.append(parse_header(one))
+            except OSError as error:
+                answers.append(_unreadable(error))
+        else:
+            answers.append(one)
+    if progress is not None:
+        progress(len(answers), total)
+
+
+def _unreadable(error: OSError) -> str:
+    return f"cannot be read ({error.strerror})"
 
 
 def forget(folder: str) -> None:

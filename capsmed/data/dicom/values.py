@@ -6,6 +6,7 @@ convert at all raises one of its many exceptions.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import MutableSequence
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.dataelem import RawDataElement
+
+_SHORT = 256  # bytes of a value that is worth remembering
 
 
 def text(data: Dataset, keyword: str) -> str:
@@ -51,10 +55,38 @@ def word(data: Dataset, keyword: str, signed: bool) -> int | None:
 
 
 def _all(data: Dataset, keyword: str) -> list[Any]:
-    value = data.get(keyword)
+    value = _value(data, keyword)
     if value is None or value == "":
         return []
     return list(value) if isinstance(value, MutableSequence) else [value]
+
+
+def _value(data: Dataset, keyword: str) -> Any:
+    """The converted value; a series says most things once a slice in the same bytes."""
+    tag = _tag(keyword)
+    if tag not in data:
+        return None
+    raw = data.get_item(tag)
+    if not raw.is_raw or raw.value is None or len(raw.value) > _SHORT or raw.VR == "SQ":
+        return data[tag].value
+    encodings = data.original_character_set
+    named = encodings if isinstance(encodings, str) else tuple(encodings or ())
+    return _converted(raw._replace(value_tell=0), named)
+
+
+@functools.cache
+def _tag(keyword: str) -> Any:
+    from pydicom.tag import Tag
+
+    return Tag(keyword)
+
+
+@functools.lru_cache(maxsize=8192)
+def _converted(raw: RawDataElement, encodings: str | tuple[str, ...]) -> Any:
+    from pydicom.dataelem import convert_raw_data_element
+
+    named = encodings if isinstance(encodings, str) else list(encodings)
+    return convert_raw_data_element(raw, encoding=named).value
 
 
 def _first(data: Dataset, keyword: str) -> Any:
