@@ -16,7 +16,16 @@ class ConfigError(CapsmedError):
 
 
 class DataError(CapsmedError):
-    """A table, an image or a label cannot be used as it is."""
+    """A table, an image or a label cannot be used as it is.
+
+    Attributes:
+        reason: the same in few words that many cases share, free of paths, values and patient
+            ids; '' where only the caller knows what it was doing.
+    """
+
+    def __init__(self, message: str = "", reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class CheckFailed(DataError):
@@ -28,7 +37,7 @@ class CheckFailed(DataError):
     """
 
     def __init__(self, check: str, message: str, skips: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, f"check {check}")
         self.check, self.skips = check, skips
 
 

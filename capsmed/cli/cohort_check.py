@@ -51,7 +51,8 @@ def check(
 ) -> None:
     """Read every case of TABLE; print a summary and write a contact sheet.
 
-    The page check.html and the table cases.csv go to --out, by default check/ and the table's name.
+    The page check.html and the table cases.csv go to --out, by default check/ and the table's name;
+    the name of its folder when the table is called cohort, as importers call theirs.
     The exit code is 1 when something must be mended before training.
     """
     from capsmed.data.progress import shown
@@ -64,12 +65,17 @@ def check(
     with Album() as album:
         with shown(True, "looking at cases") as progress:
             found = survey(opened, patch, album.add, progress, chosen)
-        page = write_contact_sheet(
-            found, album, out or Path("check") / Path(table).stem, limit, show_ids
-        )
+        page = write_contact_sheet(found, album, out or _folder(table), limit, show_ids)
     _show(found)
     click.echo(f"contact sheet: {page}")
     _end(found, table)
+
+
+def _folder(table: str) -> Path:
+    """Where the page of a table goes when nobody says, so that each cohort has its own."""
+    path = Path(table)
+    name = path.resolve().parent.name if path.stem == "cohort" else ""
+    return Path("check") / (name or path.stem)
 
 
 def _settings(

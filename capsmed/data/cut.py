@@ -9,6 +9,10 @@ from capsmed.data.resample import Grid, resample
 from capsmed.data.volume import Volume
 from capsmed.errors import ConfigError, DataError
 
+#: Reasons of the errors that a point or a patch gives.
+OUTSIDE, NOT_FINITE = "point outside the volume", "NaN or infinite voxels"
+NO_DEPTH = "point without z"
+
 
 def cut(
     volume: Volume,
@@ -118,7 +122,8 @@ def _check_inside(index: np.ndarray, shape: tuple[int, ...]) -> None:
     if (index < -slack).any() or (index > np.array(shape) - 1 + slack).any():
         raise DataError(
             f"the point lies outside the volume: voxel {np.round(index, 1).tolist()} of "
-            f"{list(shape)}; check data.frame and the columns x, y, z"
+            f"{list(shape)}; check data.frame and the columns x, y, z",
+            OUTSIDE,
         )
 
 
@@ -153,7 +158,7 @@ def _read(volume: Volume, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     values = volume.read(tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True)))
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
-        raise DataError(f"{bad} voxels of the patch are NaN or infinite")
+        raise DataError(f"image: {bad} voxels of the patch are NaN or infinite", NOT_FINITE)
     return values
 
 

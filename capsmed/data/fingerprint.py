@@ -27,7 +27,13 @@ def _sizes(path: Path) -> list[int]:
     if not path.is_dir():
         return [path.stat().st_size] if path.exists() else []
     found = []
-    for folder, folders, files in os.walk(path):
+    seen = set()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # folders linked to one another
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
         paths = (os.path.join(folder, name) for name in sorted(files))
         found += [os.stat(name).st_size for name in paths if os.path.exists(name)]

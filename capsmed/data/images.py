@@ -14,6 +14,7 @@ from capsmed import config
 from capsmed.data import readers
 from capsmed.data.problems import Problem
 from capsmed.data.volume import Volume
+from capsmed.errors import DataError
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
 
@@ -60,8 +61,12 @@ def open_image(row: Mapping[str, Any], root: Path | None, checks: config.Checks)
         DataError: the image is missing or cannot be opened.
     """
     path = located(str(row["image"]), root)
-    series = str(row.get("series_uid", "") or "") if path.is_dir() else ""
-    return readers.open_volume(path, checks, series=series)
+    series = str(row.get("series_uid", "") or "")
+    volume = readers.open_volume(path, checks, series=series if path.is_dir() else "")
+    found = volume.meta.get("series_uid", "")
+    if series and found and found != series:
+        raise DataError(f"{path}: expected the series {series} of the table, got {found}")
+    return volume
 
 
 def _fault(

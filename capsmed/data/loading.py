@@ -95,12 +95,12 @@ def fill_from_files(
     cases = list(rows["case_id"])
     for position, (answer, name) in enumerate(zip(answers, rows["image"], strict=True)):
         if isinstance(answer, CheckFailed) and answer.skips:
-            reasons[cases[position]] = f"check {answer.check}"
+            reasons[cases[position]] = answer.reason
         elif isinstance(answer, ConfigError):
             unsuited.append(f"{answer} ({cohort.file} {cohort.place(cases[position])})")
             faults.append(Problem(position, f"image '{name}': {answer}", "unsuited image"))
-        elif isinstance(answer, Exception):
-            faults.append(_fault(position, name, answer))
+        elif isinstance(answer, DataError):
+            faults.append(Problem(position, str(answer), answer.reason))
         else:
             padded[position] = answer.padded
             if answer.findings:
@@ -111,18 +111,3 @@ def fill_from_files(
     settled = problems.settle(faults, cohort.file, places, on_bad)
     reasons |= {cases[i]: reason for i, reason in settled.items()}
     return Filled(reasons, padded, findings)
-
-
-def _fault(position: int, name: str, error: Exception) -> Problem:
-    text = str(error) or type(error).__name__
-    if isinstance(error, CheckFailed):
-        return Problem(position, f"image '{name}': {text}", f"check {error.check}")
-    if not isinstance(error, DataError):
-        return Problem(position, f"image '{name}': cannot be read ({text})", "unreadable")
-    if text.startswith("mask '"):
-        return Problem(position, text, "mask cannot be used")
-    if "outside the volume" in text:
-        return Problem(position, text, "point outside the volume")
-    if "NaN or infinite" in text:
-        return Problem(position, f"image '{name}': {text}", "NaN or infinite voxels")
-    return Problem(position, f"image '{name}': {text}", "image cannot be read")

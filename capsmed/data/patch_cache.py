@@ -96,7 +96,8 @@ class PatchCache:
         path, content = self._path(key), _encoded(cut, key)
         temporary = path.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # pixels of patients
+            path.parent.mkdir(exist_ok=True)
             temporary.write_bytes(content)
             os.replace(temporary, path)
         except OSError as error:

@@ -12,34 +12,23 @@ from typing import Any
 
 import capsmed
 from capsmed import config
+from capsmed.data.dicom import decoders
 from capsmed.data.volume import Volume
 
 _CODE = (
     "checks.py",
     "cut.py",
     "dicom/*.py",
+    "fitting.py",
+    "images.py",
     "masks/*.py",
-    "patch_cache.py",
+    "patch_*.py",
     "readers/*.py",
+    "reading.py",
     "resample.py",
     "volume.py",
 )
-_PACKAGES = (
-    "gdcm",
-    "highdicom",
-    "imagecodecs",
-    "nibabel",
-    "numpy",
-    "pydicom",
-    "pyjpegls",
-    "pylibjpeg",
-    "pylibjpeg-libjpeg",
-    "pylibjpeg-openjpeg",
-    "pylibjpeg-rle",
-    "pynrrd",
-    "python-gdcm",
-    "scipy",
-)
+_PACKAGES = ("nibabel", "numpy", "pydicom", "pylibjpeg", "scipy", *decoders.PACKAGES)
 
 
 def folder_identity(folder: Path) -> str:
@@ -49,7 +38,7 @@ def folder_identity(folder: Path) -> str:
     300 slices costs 300 looks into the directory instead of 300 parsed headers.
     """
     try:
-        return _digest(Path(os.path.realpath(folder)), sorted(_below(str(folder))))
+        return _digest(os.path.realpath(folder), list(_below(str(folder))))
     except OSError:
         return ""
 
@@ -134,14 +123,19 @@ def _file(path: str) -> tuple[str, int, int, int]:
     return os.path.realpath(path), found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _below(folder: str, inside: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Any]:
-    """Identity of each file in a folder and the folders in it; a loop of links is not followed."""
+def _below(folder: str, seen: set[tuple[int, int]] | None = None) -> Iterator[Any]:
+    """Identity of each file in a folder and the folders in it; each folder counts once.
+
+    Folders may be linked to one another.
+    """
     here = os.stat(folder)
-    if (here.st_dev, here.st_ino) in inside:
+    seen = set() if seen is None else seen
+    if (here.st_dev, here.st_ino) in seen:
         return
-    for entry in os.scandir(folder):
+    seen.add((here.st_dev, here.st_ino))
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir():
-            yield from _below(entry.path, inside | {(here.st_dev, here.st_ino)})
+            yield from _below(entry.path, seen)
         elif entry.is_symlink():
             yield entry.path, _file(entry.path)
         else:

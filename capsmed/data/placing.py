@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +14,14 @@ import numpy as np
 
 from capsmed import config
 from capsmed.data import images, markups, pixel_points, points
-from capsmed.data.masks import Mask, open_mask
-from capsmed.data.problems import Problem
+from capsmed.data.cores import cores
+from capsmed.data.fitting import fitting_mask
+from capsmed.data.masks import Mask
+from capsmed.data.problems import Problem, told
 from capsmed.data.progress import shown
 from capsmed.data.volume import Volume
 from capsmed.errors import CheckFailed, DataError
 
-MOST_THREADS = 4  # a mask of a whole scan takes 300 MB while it is read
 _WORTH_A_BAR = 30
 Cells = Mapping[str, Any]
 
@@ -106,7 +105,7 @@ def read(wanted: Sequence[Task], checks: config.Checks, root: Path) -> dict[int,
         return [(task.position, _read(task, scan, root)) for task in group]
 
     found: dict[int, Found] = {}
-    pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(cores(), len(groups) or 1))
     with shown(len(groups) >= _WORTH_A_BAR, "placing points") as step, pool:
         try:
             for done, answers in enumerate(pool.map(work, groups.values()), start=1):
@@ -126,27 +125,8 @@ class _Scan:
 
     @cached_property
     def volume(self) -> Volume:
-        with _told(f"image '{self.cells['image']}'", "image cannot be read"):
+        with told(f"image '{self.cells['image']}'", "image cannot be read"):
             return images.open_image(self.cells, self.root, self.checks)
-
-
-class _Unusable(DataError):
-    """A row's fault on its way to the list."""
-
-    def __init__(self, detail: str, reason: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
-@contextmanager
-def _told(what: str, reason: str) -> Iterator[None]:
-    """Turn whatever is raised (each decoder fails in its own way) into a fault of the row."""
-    try:
-        yield
-    except (CheckFailed, _Unusable):
-        raise
-    except Exception as error:
-        raise _Unusable(f"{what}: {str(error) or type(error).__name__}", reason) from error
 
 
 def _read(task: Task, scan: _Scan, root: Path) -> Found:
@@ -158,22 +138,21 @@ def _read(task: Task, scan: _Scan, root: Path) -> Found:
         point = mask.centroid() if task.way == points.MASK else point
         return Found(point, mask.diameter_mm() if task.measure else None)
     except CheckFailed as error:
-        reason = f"check {error.check}"
         if error.skips:
-            return Found(skip=reason)
-        return Found(fault=Problem(task.position, str(error), reason))
-    except _Unusable as error:
+            return Found(skip=error.reason)
+        return Found(fault=Problem(task.position, str(error), error.reason))
+    except DataError as error:
         return Found(fault=Problem(task.position, str(error), error.reason))
 
 
 def _point(task: Task, scan: _Scan, root: Path) -> np.ndarray | None:
     cells = task.cells
     if task.way == points.MARKUP:
-        with _told(f"markup '{cells['markup']}'", "markup cannot be read"):
+        with told(f"markup '{cells['markup']}'", "markup cannot be read"):
             path = images.located(cells["markup"], root)
             return markups.read(path, cells.get("markup_label", ""))
     if task.way == points.PIXEL:
-        with _told("point", "point cannot be placed"):
+        with told("point", "point cannot be placed"):
             pixel = pixel_points.read(cells, task.first_pixel)
             return pixel_points.to_ras(pixel, scan.volume)
     return None
@@ -181,20 +160,13 @@ def _point(task: Task, scan: _Scan, root: Path) -> np.ndarray | None:
 
 def _mask(task: Task, scan: _Scan, root: Path) -> Mask:
     """The row's mask, when it can be used: alone, not empty, and touching the scan."""
-    name = f"mask '{task.cells['mask']}'"
     if task.shared:
-        detail = f"{name}: it serves several rows; give each its own mask, segment or point"
-        raise _Unusable(detail, "mask serves several rows")
-    volume = scan.volume
-    if not volume.has_mm or len(volume.shape) != 3:
-        raise _Unusable(f"{name}: expected a 3D scan in mm to place it in", "image knows no mm")
-    with _told(name, "mask cannot be used"):
-        path = images.located(task.cells["mask"], root)
-        mask = open_mask(path, task.cells.get("mask_segment", ""), volume, scan.checks)
-    misfit = mask.misfit(volume)
-    if misfit:
-        raise _Unusable(f"{name}: it {misfit}", f"mask {misfit}")
-    return mask
+        raise DataError(
+            f"mask '{task.cells['mask']}': it serves several rows; give each its own mask, "
+            "segment or point",
+            "mask serves several rows",
+        )
+    return fitting_mask(task.cells, scan.volume, root, scan.checks)
 
 
 def _mask_key(cells: Cells) -> tuple[str, str]:

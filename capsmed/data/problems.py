@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from capsmed.errors import DataError
+from capsmed.errors import ConfigError, DataError
 
 OnBad = Literal["error", "skip"]
 
@@ -24,6 +25,32 @@ class Problem:
     position: int
     detail: str
     reason: str
+
+
+@contextmanager
+def told(what: str, reason: str) -> Iterator[None]:
+    """Turn whatever is raised (each decoder fails in its own way) into a DataError with a reason.
+
+    Errors that have a reason stand for themselves, and those of the configuration are no row's.
+
+    Args:
+        what: the first words of the message, such as "image 'a.nii'".
+        reason: for outputs that are shared; see `Problem`.
+
+    Raises:
+        DataError: instead of anything else.
+    """
+    try:
+        yield
+    except DataError as error:
+        if error.reason:
+            raise
+        raise DataError(f"{what}: {error}", reason) from error
+    except ConfigError:
+        raise
+    except Exception as error:
+        text = str(error) or type(error).__name__
+        raise DataError(f"{what}: cannot be read ({text})", reason) from error
 
 
 def settle(

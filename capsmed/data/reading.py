@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,14 +16,21 @@ from threadpoolctl import threadpool_limits
 from capsmed import config
 from capsmed.data import images
 from capsmed.data.cohort import Cohort
-from capsmed.data.cut import cut, padded_share
+from capsmed.data.cores import cores
+from capsmed.data.cut import NO_DEPTH, cut, padded_share
+from capsmed.data.fitting import fitting_mask
 from capsmed.data.patch_cache import Cut, PatchCache
-from capsmed.data.patch_key import file_identity, folder_identity, patch_key, volume_identity
+from capsmed.data.patch_key import file_identity, patch_key, volume_identity
+from capsmed.data.problems import told
 from capsmed.data.progress import Progress
 from capsmed.data.volume import Volume
-from capsmed.errors import CheckFailed, DataError
+from capsmed.errors import ConfigError, DataError
+
+#: New patches of one image that are held before they go into the cache.
+HELD = 64
 
 Row = Mapping[str, Any]
+Answer = Cut | DataError | ConfigError
 
 
 def cut_all(
@@ -34,8 +40,8 @@ def cut_all(
     margin: tuple[int, ...],
     into: np.ndarray,
     progress: Progress,
-) -> list[Cut | Exception]:
-    """The patch of each row, or what went wrong with it, in the order of the rows.
+) -> list[Answer]:
+    """Cut the patch of each row; say what was cut, or what went wrong, in the order of the rows.
 
     The rows of one image are cut one after another, images at the same time in threads: reading
     and decompressing let go of Python's lock, and threads hold no second copy of anything.
@@ -53,14 +59,10 @@ def cut_all(
     for position, row in enumerate(rows):
         scans[str(row["image"]), str(row.get("series_uid", ""))].append(position)
 
-    def work(positions: list[int]) -> list[Cut | Exception]:
-        answers = _cut_scan(job, [rows[position] for position in positions])
-        for position, answer in zip(positions, answers, strict=True):
-            if isinstance(answer, Cut):
-                into[position] = answer.values
-        return [_light(answer) for answer in answers]
+    def work(positions: list[int]) -> list[Answer]:
+        return _cut_scan(job, [rows[i] for i in positions], [into[i] for i in positions])
 
-    found: dict[int, Cut | Exception] = {}
+    found: dict[int, Answer] = {}
     with threadpool_limits(1, user_api="blas"):  # the threads here are enough
         pool = ThreadPoolExecutor(min(cores(), len(scans) or 1))
         try:
@@ -85,28 +87,50 @@ class _Job:
 
 
 class _Scan:
-    """One image, opened when the first of its patches is not in the cache."""
+    """One image, opened when the first of its patches is not in the cache.
+
+    Its new patches are kept if its files are still what they were before it was opened.
+    """
 
     def __init__(self, job: _Job, row: Row) -> None:
         self.job, self.row = job, row
-        self.identity = self._identity()
+        self.path = images.located(str(row["image"]), job.cohort.root)
+        self.before = file_identity(self.path) if job.cache.limit else ""
+        self.identity = self._identity(self.before)
+        self.fresh: dict[str, Cut] = {}
 
     @cached_property
     def volume(self) -> Volume:
         return self.job.cohort.volume(self.row)
 
-    def unchanged(self) -> bool:
-        """Whether the files are still what they were when this began."""
-        return self._identity() == self.identity
+    def patch(self, row: Row) -> Cut:
+        """The patch of one of its rows, from the cache or cut."""
+        key = self._key(row) if self.identity else ""
+        found = self.job.cache.get(key) if key else None
+        if found is None:
+            found = _cut(self.volume, row, self.job)
+            self.fresh |= {key: found} if key else {}
+        if len(self.fresh) >= HELD:
+            self.keep()
+        return found
 
-    def _identity(self) -> str:
-        """What the files are now; '' when patches of this image are not cached."""
-        if not self.job.cache.limit:
-            return ""
-        path = images.located(str(self.row["image"]), self.job.cohort.root)
-        return folder_identity(path) if path.is_dir() else volume_identity(self.volume)
+    def keep(self) -> None:
+        """Put the new patches into the cache, or let them go where the image has changed."""
+        now = file_identity(self.path) if self.fresh else ""
+        if now and now == self.before and self._identity(now) == self.identity:
+            for key, found in self.fresh.items():
+                self.job.cache.put(key, found)
+        self.fresh.clear()
 
-    def key(self, row: Row) -> str:
+    def _identity(self, named: str) -> str:
+        """What all files of the image are now; '' when patches of it are not cached.
+
+        Args:
+            named: what the file or folder that the row names is now.
+        """
+        return named if not named or self.path.is_dir() else volume_identity(self.volume)
+
+    def _key(self, row: Row) -> str:
         job, series = self.job, str(row.get("series_uid", ""))
         source = self.identity
         if _unseen_mask(row):
@@ -115,32 +139,28 @@ class _Scan:
         return patch_key(source, series, _given(row), job.patch, job.margin, job.cohort.checks)
 
 
-def _cut_scan(job: _Job, rows: Sequence[Row]) -> list[Cut | Exception]:
-    """The patches of one image; they are kept if its files are still what they were before."""
-    answers: list[Cut | Exception] = []
-    fresh: dict[str, Cut] = {}
+def _cut_scan(job: _Job, rows: Sequence[Row], into: Sequence[np.ndarray]) -> list[Answer]:
+    """Cut the patches of one image into their places."""
+    answers: list[Answer] = []
     scan = None
-    for row in rows:
+    for row, place in zip(rows, into, strict=True):
         try:
-            scan = scan or _Scan(job, row)
-            key = scan.key(row) if scan.identity else ""
-            found = job.cache.get(key) if key else None
-            if found is None:
-                found = _cut(scan.volume, row, job)
-                fresh |= {key: found} if key else {}
-            answers.append(found)
-        except Exception as error:  # any decoder may fail in its own way
-            answers.append(error)
+            with told(f"image '{row['image']}'", "image cannot be read"):
+                scan = scan or _Scan(job, row)
+                found = scan.patch(row)
+            place[...] = found.values
+            answers.append(Cut(np.empty(0), found.padded, found.findings))
+        except (DataError, ConfigError) as error:
+            answers.append(_light(error))
         job.done.step()
-    if scan and fresh and scan.unchanged():
-        for key, patch in fresh.items():
-            job.cache.put(key, patch)
+    if scan:
+        scan.keep()
     return answers
 
 
 def _cut(volume: Volume, row: Row, job: _Job) -> Cut:
     if _unseen_mask(row):
-        _check_mask(volume, row, job.cohort)
+        fitting_mask(row, volume, job.cohort.root, job.cohort.checks)
     point = _point(row, volume)
     values = cut(volume, point, job.patch, job.margin)
     checks = tuple(dict.fromkeys(finding.check for finding in volume.findings))
@@ -153,21 +173,6 @@ def _unseen_mask(row: Row) -> bool:
     return bool(row.get("mask")) and not opened
 
 
-def _check_mask(volume: Volume, row: Row, cohort: Cohort) -> None:
-    name = f"mask '{row['mask']}'"
-    if not volume.has_mm or len(volume.shape) != 3:
-        raise DataError(f"{name}: expected a 3D scan in mm to place it in")
-    try:
-        mask = cohort.mask(row, volume)
-    except CheckFailed:
-        raise
-    except Exception as error:  # any decoder may fail in its own way
-        raise DataError(f"{name}: {str(error) or type(error).__name__}") from error
-    misfit = mask.misfit(volume) if mask else ""
-    if misfit:
-        raise DataError(f"{name}: it {misfit}")
-
-
 def _given(row: Row) -> list[float]:
     """The coordinates that the row has: three, two for a picture, or none."""
     return [mm for axis in "xyz" if isinstance(mm := row.get(axis), float) and mm == mm]
@@ -178,20 +183,14 @@ def _point(row: Row, volume: Volume) -> np.ndarray | None:
     if not given:
         return None
     if len(volume.shape) == 3 and len(given) < 3:
-        raise DataError("point: expected x, y and z in mm, got no z; add the column z")
+        raise DataError("point: expected x, y and z in mm, got no z; add the column z", NO_DEPTH)
     return np.array([*given, 0.0][:3])
 
 
-def _light(answer: Cut | Exception) -> Cut | Exception:
-    """The answer without its voxels, which are where they belong by now."""
-    return Cut(np.empty(0), answer.padded, answer.findings) if isinstance(answer, Cut) else answer
-
-
-def cores() -> int:
-    """The cores that this process may use, which a container may have fewer of."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _light(error: DataError | ConfigError) -> DataError | ConfigError:
+    """The error without what led to it, whose frames hold the voxels of the image."""
+    error.__cause__ = error.__context__ = error.__traceback__ = None
+    return error
 
 
 class _Counter:

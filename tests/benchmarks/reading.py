@@ -27,10 +27,10 @@ import torch
 
 from capsmed import config
 from capsmed.data.cohort import Cohort
+from capsmed.data.cores import cores
 from capsmed.data.cut import cut
 from capsmed.data.patches import PatchSet
 from capsmed.data.readers import open_volume
-from capsmed.data.reading import cores
 from tests.benchmarks import training_step
 from tests.benchmarks.chest import write_chest
 from tests.benchmarks.monai_way import crop

@@ -1,10 +1,12 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from capsmed import config
 from capsmed.data.cohort import Cohort
+from capsmed.data.fingerprint import digest
 from capsmed.errors import DataError
 
 HEAD = "case_id,patient_id,image,label"
@@ -235,3 +237,27 @@ def test_pictures_of_the_real_solid_nodules_keep_their_centre(real_data):
     cohort = Cohort.read(config.Data(cohort="lidc_solid_2d/cohort.csv"), real_data)
     assert set(cohort.table["point_from"]) == {"image centre"} and "x" not in cohort.table
     assert set(cohort.table["diameter_from"]) == {"column"} and len(cohort.included) == 557
+
+
+def test_a_file_of_another_series_than_the_table_says_is_refused(tmp_path, slice_of, series):
+    series([slice_of(0)])
+    lines = ["case_id,patient_id,image,label,series_uid"]
+    lines += [f"{i},{i},series/0.dcm,{'bm'[i]},{uid}" for i, uid in enumerate(["1.2.3", "9.9.9"])]
+    (tmp_path / "t.csv").write_text("\n".join(lines), encoding="utf-8")
+    cohort = Cohort.read(config.Data(cohort="t.csv"), tmp_path)
+    right, wrong = (row for _, row in cohort.included.iterrows())
+    assert cohort.volume(right).meta["series_uid"] == "1.2.3"
+    with pytest.raises(DataError, match="expected the series 9.9.9 of the table, got 1.2.3"):
+        cohort.volume(wrong)
+
+
+def test_the_digest_follows_slices_behind_a_link(tmp_path):
+    for name in ("scan", "far"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "far" / "slice").write_bytes(b"1")
+    (tmp_path / "scan" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "back").symlink_to(tmp_path / "scan")
+    rows = pd.DataFrame({"image": ["scan"]})
+    before = digest(rows, tmp_path)
+    (tmp_path / "far" / "slice").write_bytes(b"12")
+    assert digest(rows, tmp_path) != before

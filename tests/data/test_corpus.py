@@ -14,12 +14,12 @@ from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.readers import open_volume
 from capsmed.errors import CapsmedError, CheckFailed
-from tests.data import corpus_compressed, corpus_dicom, corpus_files, corpus_tables
+from tests.data import corpus_compressed, corpus_dicom, corpus_files, corpus_masks, corpus_tables
 from tests.data.corpus import CORPUS, HU, TRUE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "bad-input.md"
 # importing them fills the corpus
-PARTS = (corpus_dicom, corpus_compressed, corpus_files, corpus_tables)
+PARTS = (corpus_dicom, corpus_compressed, corpus_files, corpus_tables, corpus_masks)
 PATCH = config.Patch(size=(5, 5, 3), spacing=1.0)
 MOST_SECONDS, MOST_MB = 20, 64
 

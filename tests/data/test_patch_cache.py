@@ -13,7 +13,9 @@ from PIL import Image
 
 import capsmed
 from capsmed import config
+from capsmed.data import patch_key as patch_key_module
 from capsmed.data.cohort import Cohort
+from capsmed.data.dicom import decoders
 from capsmed.data.patch_cache import Cut, PatchCache
 from capsmed.data.patch_key import code_version, folder_identity, patch_key
 from capsmed.data.patches import PatchSet
@@ -141,6 +143,29 @@ def test_a_folder_that_holds_itself_by_a_link_is_listed_once(tmp_path):
     (tmp_path / "scan" / "1").write_text("a")
     (tmp_path / "scan" / "loop").symlink_to(tmp_path / "scan", target_is_directory=True)
     assert folder_identity(tmp_path / "scan") == folder_identity(tmp_path / "scan") != ""
+
+
+def test_folders_linked_to_one_another_are_listed_once_each(tmp_path):
+    names = "abcdefghijkl"
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "slice").write_bytes(b"1")
+    for name in names:
+        for other in names:
+            (tmp_path / name / f"to-{other}").symlink_to(tmp_path / other)
+    before = folder_identity(tmp_path)
+    (tmp_path / "l" / "slice").write_bytes(b"12")
+    assert before and folder_identity(tmp_path) != before
+
+
+def test_every_decoder_is_part_of_the_key():
+    assert set(decoders.PACKAGES) <= set(patch_key_module._PACKAGES)
+    assert {"pillow", "python-gdcm", "pylibjpeg-openjpeg"} <= set(decoders.PACKAGES)
+
+
+def test_others_may_not_look_at_the_pixels(cache, cohort):
+    load(cohort)
+    assert cache.stat().st_mode & 0o077 == 0
 
 
 def test_what_cannot_be_listed_has_no_identity(tmp_path):

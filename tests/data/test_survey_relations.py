@@ -1,9 +1,14 @@
 """What several cases share, and which frame their points fit."""
 
+import time
+from itertools import combinations
+
 import numpy as np
 import pytest
 
+from capsmed.data.survey.case import Case
 from capsmed.data.survey.frames import Evidence, judge, sign_test, vote
+from capsmed.data.survey.relations import same_lesion
 from tests.data.survey_cohorts import add, look, related, whats, write_cohort
 
 
@@ -120,6 +125,36 @@ def test_a_patient_in_two_parts_is_a_leak(tmp_path, column):
     what = f"one patient in several parts of the column '{column}'"
     assert related(found, what) == [("c0", "c3")]
     assert next(r.detail for r in found.relations if r.what == what) == f"{column} test, train"
+
+
+def scattered(count: int, extent: float) -> list[Case]:
+    """Cases of one image, some without a diameter."""
+    rng = np.random.default_rng(3)
+    sizes = np.where(rng.random(count) < 0.3, np.nan, rng.uniform(2, 40, count))
+    points = rng.uniform(0, extent, (count, 3))
+    return [
+        Case(i, str(i), f"p{i}", "ab"[i % 2], "a.nii", diameter_mm=size, point=point)
+        for i, (size, point) in enumerate(zip(sizes.tolist(), points, strict=True))
+    ]
+
+
+def test_pairs_of_one_place_are_those_of_all_pairs_in_the_order_of_the_table():
+    cases = scattered(90, 60)
+    expected = []
+    for first, second in combinations(cases, 2):
+        half = min(first.diameter_mm, second.diameter_mm) / 2  # NaN when the first is NaN
+        known = np.isfinite([first.diameter_mm, second.diameter_mm]).all()
+        if np.linalg.norm(first.point - second.point) < (max(3.0, half) if known else 3.0):
+            expected.append((first.case_id, second.case_id))
+    assert [relation.cases for relation in same_lesion(cases)] == expected
+    assert 5 < len(expected) < 500
+
+
+def test_thousands_of_points_in_one_image_take_no_time():
+    cases = scattered(4000, 5000)
+    began = time.process_time()
+    same_lesion(cases)
+    assert time.process_time() - began < 3  # all pairs: 20 s and more
 
 
 def test_a_clean_cohort_has_no_relations(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def test_the_last_line_names_the_frame_when_nobody_did(tmp_path):
 def test_a_wrong_frame_is_said_aloud(tmp_path):
     result = check(write_cohort(tmp_path, 8, "RAS"), "--frame", "LPS", "--out", tmp_path / "o")
     assert result.exit_code == 1 and "the points fit RAS better than LPS" in result.stderr
+
+
+def test_each_cohort_of_an_importer_has_its_own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, file in (("lidc", "cohort.csv"), ("own", "cases.csv")):
+        (tmp_path / name).mkdir()
+        write_cohort(tmp_path / name, 2).rename(tmp_path / name / file)
+        check(f"{name}/{file}", "--frame", "LPS")
+    assert sorted(page.as_posix() for page in Path("check").glob("*/check.html")) == [
+        "check/cases/check.html",
+        "check/lidc/check.html",
+    ]
 
 
 def test_a_good_cohort_ends_with_zero_and_the_page(tmp_path):

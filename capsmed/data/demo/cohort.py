@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -11,12 +10,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from capsmed.data.cores import cores
 from capsmed.data.demo import records
-from capsmed.data.demo.outlines import Nodule
 from capsmed.data.demo.records import Label
 from capsmed.data.demo.render import render
 from capsmed.data.demo.scene import scene
 from capsmed.data.demo.writers import write_dicom, write_nifti
+from capsmed.data.lidc.outlines import Nodule
 from capsmed.data.progress import Progress
 
 MOST_THREADS = 4  # about 150 MB each
@@ -110,7 +110,7 @@ def _in_threads(
     took ten times the time of the work.
     """
     rows = []
-    workers = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
+    workers = ThreadPoolExecutor(min(MOST_THREADS, cores()))
     with threadpool_limits(1, user_api="blas"), workers as pool:
         try:
             for done, row in enumerate(pool.map(case, indices), start=1):

@@ -7,8 +7,8 @@ from scipy.ndimage import distance_transform_edt
 
 from capsmed.data.demo.background import Tube, coverage
 from capsmed.data.demo.grid import Grid, linear, separable, smooth_field
-from capsmed.data.demo.outlines import Nodule, consensus, reader_masks
 from capsmed.data.demo.scene import Scene
+from capsmed.data.lidc.outlines import Nodule, consensus, reader_masks
 
 MARGIN_MM = 7.0  # room round the outlines for soft edges
 SPICULE_MM = (3.0, 8.0)

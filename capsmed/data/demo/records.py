@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 
-from capsmed.data.demo.outlines import RATINGS, Contour, Nodule
+from capsmed.data.lidc.outlines import RATINGS, Contour, Nodule, agreed
 
 FILES = ("nodules.csv", "labels.csv", "outlines.npz")
 
@@ -56,20 +55,6 @@ def nodules() -> dict[str, Nodule]:
 def ratings(row: dict[str, str]) -> dict[str, float]:
     """Return one number for each of ``RATINGS``, see `agreed`."""
     return {name: agreed(name, _numbers(row[name])) for name in RATINGS}
-
-
-def agreed(name: str, values: Sequence[int]) -> float:
-    """Return the mean of the readers' ratings called ``name``, to two places.
-
-    Calcification and internal structure are kinds, not degrees: there it is the most frequent
-    value, the highest of those (for calcification 'absent') in a tie.
-
-    >>> agreed("texture", [4, 5, 5]), agreed("calcification", [3, 6, 3, 6])
-    (4.67, 6.0)
-    """
-    if name in ("calcification", "internal_structure"):
-        return float(max(statistics.multimode(values)))
-    return round(statistics.fmean(values), 2)
 
 
 def digest() -> str:

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 from capsmed.data.demo.background import background
 from capsmed.data.demo.grid import Grid, sampling, separable
 from capsmed.data.demo.lesion import paint
-from capsmed.data.demo.outlines import Nodule
 from capsmed.data.demo.scene import Scene
+from capsmed.data.lidc.outlines import Nodule
 
 FINE_MM = 0.6
 BORDER_MM = 2.0

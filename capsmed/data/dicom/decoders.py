@@ -38,6 +38,7 @@ _DECODERS = {
     "1.2.840.10008.1.2.4.203": _OPENJPEG,  # HTJ2K
     RLE: _OWN,
 }
+PACKAGES = tuple(sorted({package for _, package, _ in _DECODERS.values()} - {"capsmed"}))
 
 
 def missing(syntax: str) -> str:

@@ -103,7 +103,8 @@ def _junk(start: bytes) -> str:
 
 
 @functools.cache
-def _wanted() -> tuple[int, ...]:
+def image_tags() -> tuple[int, ...]:
+    """The elements that a header is made of."""
     from pydicom.datadict import tag_for_keyword
 
     tags = (tag_for_keyword(keyword) for keyword in (*_KEYWORDS, *TEXTS.values()))
@@ -112,7 +113,7 @@ def _wanted() -> tuple[int, ...]:
 
 def _read(path: str, file: File) -> Header | str | None:
     with _PARSING, QUIET:
-        found = data_set(file, _wanted())
+        found = data_set(file, image_tags())
         answer = None if found.media == _DICOMDIR else _image(path, file, found)
     return problem(answer, found.file) or answer if isinstance(answer, Header) else answer
 
@@ -126,10 +127,11 @@ def _image(path: str, file: File, found: DataSet) -> Header | str | None:
     if found.pixels is None:
         image = whole(data, "Rows") or _modality(data) == "CT"
         return "it has no pixel data (cut off?)" if image else None
-    return _header(path, os.fstat(file.fileno()), found, found.pixels)
+    return header_of(path, os.fstat(file.fileno()), found, found.pixels)
 
 
-def _header(path: str, status: os.stat_result, found: DataSet, pixels: PixelElement) -> Header:
+def header_of(path: str, status: os.stat_result, found: DataSet, pixels: PixelElement) -> Header:
+    """The header of a data set that was parsed for its `image_tags`."""
     data = found.elements
     signed = whole(data, "PixelRepresentation") == 1
     allocated = whole(data, "BitsAllocated") or 0

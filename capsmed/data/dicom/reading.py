@@ -119,6 +119,22 @@ class DataSet:
     file: File
 
 
+def file_meta(file: File) -> tuple[str, str]:
+    """MediaStorageSOPClassUID and transfer syntax UID, '' where not named; up to the data set.
+
+    Args:
+        file: at its beginning.
+
+    Raises:
+        Exception: of many kinds, when it cannot be parsed.
+    """
+    from pydicom.filereader import read_dataset, read_preamble
+
+    read_preamble(file, force=True)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    return str(meta.get("MediaStorageSOPClassUID", "")), str(meta.get("TransferSyntaxUID", ""))
+
+
 def data_set(file: File, wanted: Iterable[int]) -> DataSet:
     """Parse a file, with or without preamble and file meta information, up to its pixels.
 
@@ -129,7 +145,7 @@ def data_set(file: File, wanted: Iterable[int]) -> DataSet:
     Raises:
         Exception: of many kinds, when it cannot be parsed.
     """
-    from pydicom.filereader import read_dataset, read_preamble
+    from pydicom.filereader import read_dataset
 
     found: list[PixelElement] = []
 
@@ -138,9 +154,8 @@ def data_set(file: File, wanted: Iterable[int]) -> DataSet:
             found[:] = [PixelElement(int(tag), file.tell(), length)]
         return tag in PIXELS
 
-    read_preamble(file, force=True)
-    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-    syntax, start = str(meta.get("TransferSyntaxUID", "")), file.tell()
+    media, syntax = file_meta(file)
+    start = file.tell()
     if syntax == DEFLATED:
         file = _inflated(file)
     begin = file.tell()
@@ -152,7 +167,6 @@ def data_set(file: File, wanted: Iterable[int]) -> DataSet:
     if not syntax:
         implicit = bool(elements.original_encoding[0])
         syntax = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
-    media = str(meta.get("MediaStorageSOPClassUID", ""))
     return DataSet(elements, media, syntax, start, next(iter(found), None), file)
 
 

@@ -13,10 +13,10 @@ from capsmed.data import dicom, folders, readers
 from capsmed.data.dicom import Series
 from capsmed.data.importers import writing
 from capsmed.data.importers.contract import Imported, Options, Progress
-from capsmed.data.importers.lidc_database import Database, shipped
-from capsmed.data.importers.lidc_readings import Annotations
-from capsmed.data.importers.lidc_scans import Harvest, Limits
-from capsmed.data.importers.lidc_xml import XmlFiles, files_below
+from capsmed.data.lidc.database import Database, shipped
+from capsmed.data.lidc.readings import Annotations
+from capsmed.data.lidc.scans import Harvest, Limits
+from capsmed.data.lidc.xml_files import XmlFiles, files_below
 from capsmed.data.masks.mask import Mask
 from capsmed.data.progress import shown
 from capsmed.errors import CheckFailed, DataError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from capsmed.data.dicom.header import DEFLATED
+from capsmed.data.dicom.reading import QUIET, DataSet, File, data_set, file_meta, opened
 from capsmed.data.volume import Volume
 from capsmed.errors import DataError
 
@@ -53,6 +55,32 @@ def check_drawn_on(mask: Any, scan: Volume | None, series: set[str], frames: set
         raise DataError(f"the {mask} lies in another frame of reference than the row's image")
 
 
+def parsed(file: File, wanted: Iterable[int]) -> DataSet:
+    """A SEG or RTSTRUCT up to its pixels.
+
+    Args:
+        file: at its beginning.
+        wanted: tags of the elements to keep, see `tags`.
+
+    Raises:
+        DataError: it is deflated: a small file could become gigabytes of sequences.
+        Exception: of many kinds, when it cannot be parsed.
+    """
+    if file_meta(file)[1] == DEFLATED:
+        raise DataError(
+            "expected a mask that is not deflated; rewrite it, for example with dcmtk's dcmconv +te"
+        )
+    file.seek(0)
+    return data_set(file, wanted)
+
+
+def tags(*keywords: str) -> tuple[int, ...]:
+    """The numbers of DICOM elements."""
+    from pydicom.datadict import tag_for_keyword
+
+    return tuple(tag for keyword in keywords if (tag := tag_for_keyword(keyword)) is not None)
+
+
 def items(dataset: Any, *keywords: str) -> Iterator[Any]:
     """The items of a sequence in a sequence ...; none where one is missing or empty."""
     if not keywords:
@@ -66,13 +94,14 @@ def _kind(path: Path) -> str:
     """SOP class of a SEG or RTSTRUCT file; '' for any other file."""
     if not path.is_file() or not _may_be_dicom(path):
         return ""
-    import pydicom
-
     try:
-        header = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+        with QUIET, opened(path) as file:
+            found, syntax = file_meta(file)
+            if not found and syntax != DEFLATED:
+                file.seek(0)
+                found = str(data_set(file, tags("SOPClassUID")).elements.get("SOPClassUID", ""))
     except Exception as error:  # a damaged header fails in many ways
         raise DataError(f"{path.name}: cannot be read as DICOM (damaged?)") from error
-    found = str(header.get("SOPClassUID", ""))
     return found if found in (SEG, LABEL_MAP_SEG, RTSTRUCT) else ""
 
 
@@ -83,11 +112,8 @@ def _may_be_dicom(path: Path) -> bool:
 
 def _frame_of(scan: Volume) -> str:
     """FrameOfReferenceUID of a DICOM scan, from the header of its first file."""
-    import pydicom
-
     if not scan.files:
         return ""
-    header = pydicom.dcmread(
-        scan.files[0], specific_tags=["FrameOfReferenceUID"], stop_before_pixels=True
-    )
-    return str(header.get("FrameOfReferenceUID", "") or "")
+    with QUIET, opened(scan.files[0]) as file:
+        header = data_set(file, tags("FrameOfReferenceUID")).elements
+        return str(header.get("FrameOfReferenceUID", "") or "")

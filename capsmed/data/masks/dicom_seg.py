@@ -8,13 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from capsmed.data.masks.dicom_object import check_drawn_on, items
+from capsmed.data.dicom.parsing import image_tags
+from capsmed.data.dicom.reading import QUIET, opened
+from capsmed.data.masks import seg_pixels
+from capsmed.data.masks.dicom_object import check_drawn_on, items, parsed, tags
 from capsmed.data.masks.mask import Mask
+from capsmed.data.masks.parts import cut_out, joined
 from capsmed.data.masks.segments import Segment, choose
+from capsmed.data.readers import world
 from capsmed.data.volume import Volume
 from capsmed.errors import DataError
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+_KEYWORDS = (
+    "SegmentationType",
+    "MaximumFractionalValue",
+    "SegmentSequence",
+    "ReferencedSeriesSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
+_FARTHEST_MM = 1e6
 _OFF_PLANE = 0.02  # of a step between planes
 _MOST_LAYERS = 10_000
 
@@ -31,19 +44,29 @@ def read(path: Path, segment: str, scan: Volume | None) -> Mask:
     Raises:
         DataError: no such segment, drawn on another scan, or frames that form no regular grid.
     """
-    import pydicom
+    with QUIET, opened(path) as file:
+        found = parsed(file, (*image_tags(), *tags(*_KEYWORDS)))
+        dataset = found.elements
+        wanted = _chosen(dataset, segment)
+        series = {str(s.SeriesInstanceUID) for s in items(dataset, "ReferencedSeriesSequence")}
+        check_drawn_on("SEG", scan, series, {str(dataset.get("FrameOfReferenceUID", ""))} - {""})
+        frames = _frames_of(dataset, wanted)
+        if not frames:
+            return joined((), np.eye(4), scan)
+        layers, affine = _grid([_Place(dataset, frame) for frame in frames], scan, path)
+        pixels = seg_pixels.inside(file, found, frames, wanted)
+        parts = (
+            cut_out(plane.T[..., None], (0, 0, layer))
+            for plane, layer in zip(pixels, layers, strict=True)
+        )
+        return joined(parts, affine, scan)
 
-    dataset = pydicom.dcmread(path)
+
+def _chosen(dataset: Any, segment: str) -> int:
+    """The number of the segment that is meant."""
     described = [s for s in items(dataset, "SegmentSequence") if int(s.SegmentNumber) > 0]
     named = [Segment(int(s.SegmentNumber), str(s.get("SegmentLabel", ""))) for s in described]
-    wanted = named[choose(named, segment)].number
-    series = {str(s.SeriesInstanceUID) for s in items(dataset, "ReferencedSeriesSequence")}
-    check_drawn_on("SEG", scan, series, {str(dataset.get("FrameOfReferenceUID", ""))} - {""})
-    frames = _frames_of(dataset, wanted)
-    if not frames:
-        return Mask(np.zeros((1, 1, 1), bool), np.eye(4))
-    pixels = _inside(dataset, wanted, frames)
-    return _stacked(pixels, [_Place(dataset, frame) for frame in frames], scan).cropped()
+    return named[choose(named, segment)].number
 
 
 class _Place:
@@ -57,6 +80,8 @@ class _Place:
         row_mm, column_mm = (float(mm) for mm in measures.PixelSpacing)
         self.steps = np.stack([along * column_mm, down * row_mm], axis=1)
         self.normal = np.cross(along, down)
+        if not (np.abs([*self.origin, *self.steps.flat]) < _FARTHEST_MM).all():
+            raise DataError(f"frame {frame + 1} of the SEG lies nowhere: its place is no numbers")
         self.gap = float(measures.get("SpacingBetweenSlices") or 0)
         self.thickness = float(measures.get("SliceThickness") or 0)
 
@@ -80,40 +105,8 @@ def _frames_of(dataset: Any, wanted: int) -> list[int]:
     return [i for i, item in enumerate(numbers) if int(item.ReferencedSegmentNumber) == wanted]
 
 
-def _inside(dataset: Any, wanted: int, frames: list[int]) -> np.ndarray:
-    """The frames' pixels that belong to the segment, bool [frame, row, column]."""
-    from pydicom.pixels import iter_pixels
-
-    kind = str(dataset.get("SegmentationType", ""))
-    if int(dataset.BitsAllocated) == 1 and not dataset.file_meta.TransferSyntaxUID.is_compressed:
-        return _unpacked(dataset, frames)
-    half = float(dataset.get("MaximumFractionalValue") or 255) / 2 if kind == "FRACTIONAL" else 0.5
-    inside = []
-    try:
-        for pixels in iter_pixels(dataset, indices=frames):
-            inside.append(pixels == wanted if kind == "LABELMAP" else pixels >= half)
-    except Exception as error:  # each decoder fails in its own way
-        raise DataError(f"the SEG's pixels cannot be decoded ({error})") from error
-    return np.stack(inside)
-
-
-def _unpacked(dataset: Any, frames: list[int]) -> np.ndarray:
-    """Frames of one bit a pixel; they follow one another without a gap, not byte by byte."""
-    shape = (int(dataset.Rows), int(dataset.Columns))
-    data = np.frombuffer(dataset.get("PixelData") or b"", dtype=np.uint8)
-    size = shape[0] * shape[1]
-    if data.size * 8 < int(dataset.get("NumberOfFrames") or 1) * size:
-        raise DataError("the SEG's pixels are cut off; get the file again")
-    found = np.empty((len(frames), *shape), dtype=bool)
-    for place, frame in enumerate(frames):
-        first, last = frame * size, (frame + 1) * size
-        bits = np.unpackbits(data[first // 8 : -(-last // 8)], bitorder="little")
-        found[place] = bits[first % 8 : first % 8 + size].reshape(shape)
-    return found
-
-
-def _stacked(pixels: np.ndarray, places: list[_Place], scan: Volume | None) -> Mask:
-    """Put frames [frame, row, column] into one grid, from plane to plane along their normal."""
+def _grid(places: list[_Place], scan: Volume | None, path: Path) -> tuple[list[int], np.ndarray]:
+    """Each frame's plane along their normal, from 0; the grid's affine, index to RAS+ mm."""
     first = min(places, key=lambda place: float(place.origin @ place.normal))
     offsets = np.array([place.origin - first.origin for place in places])
     layers = _layers(offsets @ first.normal, first, scan)
@@ -123,13 +116,8 @@ def _stacked(pixels: np.ndarray, places: list[_Place], scan: Volume | None) -> M
     turned = max(np.abs(place.steps - first.steps).max() for place in places)
     if turned > 1e-4 or off > max(0.01, _OFF_PLANE * float(np.linalg.norm(step))):
         raise DataError("expected the SEG's frames on one regular grid, got some off it")
-    inside = np.zeros((*pixels.shape[:0:-1], int(layers[last]) + 1), dtype=bool)
-    for frame, layer in zip(pixels, layers, strict=True):
-        inside[..., layer] |= frame.T
-    affine = np.eye(4)
-    affine[:3, :3] = _LPS_TO_RAS @ np.column_stack([first.steps, step])
-    affine[:3, 3] = _LPS_TO_RAS @ first.origin
-    return Mask(inside, affine)
+    steps = np.column_stack([first.steps, step])
+    return layers.tolist(), world.to_ras(steps, first.origin, world.LPS, path)
 
 
 def _layers(depths: np.ndarray, place: _Place, scan: Volume | None) -> np.ndarray:
@@ -161,6 +149,6 @@ def _step_of(scan: Volume | None, normal_lps: np.ndarray) -> float:
     if scan is None or not scan.has_mm or len(scan.shape) != 3:
         return 0.0
     own = np.cross(scan.affine[:3, 0], scan.affine[:3, 1])
-    normal = _LPS_TO_RAS @ normal_lps
+    normal = world.LPS * normal_lps
     parallel = abs(own @ normal) > 0.9999 * float(np.linalg.norm(own))
     return float(abs(scan.affine[:3, 2] @ normal)) if parallel else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capsmed.data.volume import Volume
+from capsmed.data.volume import Box, Volume
 from capsmed.errors import DataError
 
 
@@ -26,12 +26,9 @@ class Mask:
 
     def cropped(self) -> Mask:
         """The same mask on the smallest box of its grid that holds it; an empty one as it is."""
-        if not self.inside.any():
+        box = box_of(self.inside)
+        if box is None:
             return self
-        around = [
-            np.flatnonzero(self.inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))
-        ]
-        box = tuple(slice(int(where[0]), int(where[-1]) + 1) for where in around)
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
         return Mask(np.ascontiguousarray(self.inside[box]), affine)
@@ -89,6 +86,14 @@ class Mask:
     def _check_filled(self) -> None:
         if not self.inside.any():
             raise DataError("the mask is empty")
+
+
+def box_of(inside: np.ndarray) -> Box | None:
+    """The smallest box that holds all that is inside, bool [x, y, z]; None where nothing is."""
+    around = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not len(around[0]):
+        return None
+    return tuple(slice(int(where[0]), int(where[-1]) + 1) for where in around)
 
 
 def _indices(affine: np.ndarray, points_ras: np.ndarray) -> np.ndarray:

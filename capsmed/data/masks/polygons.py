@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+_AT_ONCE = 2**18  # crossings
 
 
 def filled(outlines: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
@@ -22,23 +24,31 @@ def filled(outlines: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray
     """
     crossings = np.zeros((shape[0] + 1, shape[1]), dtype=np.int64)
     for corners in outlines:
-        x, y = _crossings(corners, shape[1])
-        at = np.clip(np.ceil(x), 0, shape[0]).astype(int)
-        np.add.at(crossings, (at, y), 1)
+        for start, end in _edges(corners, shape[1]):
+            x, y = _crossings(start, end, shape[1])
+            at = np.clip(np.ceil(x), 0, shape[0]).astype(int)
+            np.add.at(crossings, (at, y), 1)
     return np.cumsum(crossings[:-1], axis=0) % 2 == 1
 
 
-def _crossings(corners: np.ndarray, lines: int) -> tuple[np.ndarray, np.ndarray]:
+def _edges(corners: np.ndarray, lines: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Ends of the edges, each [some, 2], as many at once as may cross all lines."""
+    following = np.roll(corners, -1, axis=0)
+    some = max(1, _AT_ONCE // max(1, lines))
+    for first in range(0, len(corners), some):
+        yield corners[first : first + some], following[first : first + some]
+
+
+def _crossings(one: np.ndarray, other: np.ndarray, lines: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the edges cross the lines y = 0, 1, ...: x (float) and y (int) of each crossing.
 
     An edge holds its lower end and not its upper one, so that a corner counts once.
     """
-    one, other = corners, np.roll(corners, -1, axis=0)
     rises = (one[:, 1] <= other[:, 1])[:, None]
     start, end = np.where(rises, one, other), np.where(rises, other, one)
     first = np.clip(np.ceil(start[:, 1]), 0, lines).astype(int)
     count = np.clip(np.ceil(end[:, 1]), 0, lines).astype(int) - first
-    edge = np.repeat(np.arange(len(corners)), count)
+    edge = np.repeat(np.arange(len(one)), count)
     y = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
     rise = end[edge, 1] - start[edge, 1]
     x = start[edge, 0] + (y - start[edge, 1]) / rise * (end[edge, 0] - start[edge, 0])

@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from capsmed import config
 from capsmed.data.checks import judge
-from capsmed.data.masks import label_map
+from capsmed.data.masks import label_map, slabs
 from capsmed.data.masks.mask import Mask
 from capsmed.data.masks.segments import Segment, choose
 from capsmed.data.readers import nrrd, open_volume
@@ -44,8 +42,7 @@ def read(path: Path, segment: str, checks: config.Checks) -> Mask:
     if not 0 <= chosen.layer < len(layers):
         raise DataError(f"expected the segment's layer below {len(layers)}, got {chosen.layer}")
     volume = judge(layers[chosen.layer], checks, path)
-    inside = np.asarray(volume.read(None) == chosen.segment.number)
-    return Mask(inside, volume.affine).cropped()
+    return slabs.where(volume, lambda values: values == chosen.segment.number)
 
 
 def _segments(header: Header) -> list[_Place]:

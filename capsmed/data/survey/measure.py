@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 from capsmed import config
 from capsmed.data import points
 from capsmed.data.cohort import Cohort
-from capsmed.data.cut import check_suits, padded_share
+from capsmed.data.cut import NO_DEPTH, NOT_FINITE, OUTSIDE, check_suits, padded_share
 from capsmed.data.cut import window as intensities
+from capsmed.data.fitting import fitting_mask
+from capsmed.data.masks import Mask
+from capsmed.data.problems import told
 from capsmed.data.survey import cuts
 from capsmed.data.survey.case import Box, Case, Note
 from capsmed.data.survey.cuts import Cuts
@@ -58,10 +62,11 @@ def look_at(cohort: Cohort, rows: Sequence[tuple[int, Row]], how: Look) -> list[
         how: box, policies, and who takes the pictures.
     """
     try:
-        volume = kept(cohort.volume(rows[0][1]))
-        named = image_digest(volume)
-    except Exception as error:  # any decoder may fail in its own way
-        return [replace(start(*row), notes=_unread(row[1], error)) for row in rows]
+        with _image(rows[0][1]):
+            volume = kept(cohort.volume(rows[0][1]))
+            named = image_digest(volume)
+    except (DataError, ConfigError) as error:
+        return [replace(start(*row), notes=_unread(error, how.checks)) for row in rows]
     return [
         _case(cohort, *row, replace(start(*row), image_digest=named), volume, how) for row in rows
     ]
@@ -92,14 +97,15 @@ def _case(cohort: Cohort, position: int, row: Row, case: Case, volume: Volume, h
         meta=dict(volume.meta),
     )
     try:
-        return _looked(cohort, row, case, volume, how)
-    except Exception as error:  # any decoder may fail in its own way
-        return replace(case, notes=_unread(row, error))
+        with _image(row):
+            return _looked(cohort, row, case, volume, how)
+    except (DataError, ConfigError) as error:
+        return replace(case, notes=_unread(error, how.checks))
 
 
 def _looked(cohort: Cohort, row: Row, case: Case, volume: Volume, how: Look) -> Case:
     point = _point(row, volume)
-    mask, faults = _mask(cohort, row, volume)
+    mask, faults = _mask(cohort, row, volume, how.checks)
     contains = None if mask is None else mask.contains
     case = replace(case, point=point, has_mask=mask is not None)
     if len(volume.shape) == 3 and volume.has_mm:
@@ -131,13 +137,13 @@ def _box(
     half = np.append(volume.shape, 1.0) if flat else np.full(3, width / 2)
     around = region(volume, point, half)
     if around is None:
-        raise DataError("the point lies outside the volume")
+        raise DataError("the point lies outside the volume", OUTSIDE)
     values = inside_box(around, point, lengths)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
-        raise DataError(f"{bad} voxels of the patch are NaN or infinite")
+        raise DataError(f"image: {bad} voxels of the patch are NaN or infinite", NOT_FINITE)
     if not values.size:
-        raise DataError("the crop box holds no voxel's centre; take a larger one")
+        raise DataError("the crop box holds no voxel's centre; take a larger one", "empty crop box")
     low, first, median, last, high = np.percentile(values, [0, 1, 50, 99, 100]).tolist()
     beyond = padded_share(volume, point, patch)
     box = Box(low, first, median, last, high, beyond, digest(values, volume.affine))
@@ -159,27 +165,29 @@ def _point(row: Row, volume: Volume) -> np.ndarray:
         return volume.centre
     point = np.array([row["x"], row["y"], row.get("z", 0.0)], dtype=float)
     if len(volume.shape) == 3 and not isinstance(row.get("z"), float):
-        raise DataError("point: expected x, y and z in mm, got no z; add the column z")
+        raise DataError("point: expected x, y and z in mm, got no z; add the column z", NO_DEPTH)
     return volume.centre if np.isnan(point).any() else point
 
 
-def _mask(cohort: Cohort, row: Row, volume: Volume) -> tuple[Any, tuple[Note, ...]]:
+def _mask(
+    cohort: Cohort, row: Row, volume: Volume, checks: config.Checks
+) -> tuple[Mask | None, tuple[Note, ...]]:
+    """The row's mask, or why a training would refuse it."""
+    if not row.get("mask") or cohort.images is not None:
+        return None, ()
     try:
-        return cohort.mask(row, volume), ()
-    except Exception as error:  # any decoder may fail in its own way
-        return None, (Note("mend", "mask cannot be used", f"mask '{row.get('mask')}': {error}"),)
+        return fitting_mask(row, volume, cohort.root, checks), ()
+    except DataError as error:
+        return None, _unread(error, checks)
 
 
-def _unread(row: Row, error: Exception) -> tuple[Note, ...]:
-    text = str(error) or type(error).__name__
-    if isinstance(error, CheckFailed):
-        return (Note("mend", f"check {error.check}", text),)
+def _unread(error: DataError | ConfigError, checks: config.Checks) -> tuple[Note, ...]:
     if isinstance(error, ConfigError):
-        return (Note("mend", "the patch does not suit the image", text),)
-    for sign, what in (
-        ("outside the volume", "point outside the volume"),
-        ("NaN or infinite", "NaN or infinite voxels"),
-    ):
-        if sign in text:
-            return (Note("mend", what, text),)
-    return (Note("mend", "image cannot be read", f"image '{row.get('image', '')}': {text}"),)
+        return (Note("mend", "the patch does not suit the image", str(error)),)
+    if isinstance(error, CheckFailed) and getattr(checks, error.check) == "skip":
+        return (Note("look", f"{error.reason} (skipped)", str(error)),)
+    return (Note("mend", error.reason, str(error)),)
+
+
+def _image(row: Row) -> AbstractContextManager[None]:
+    return told(f"image '{row.get('image', '')}'", "image cannot be read")

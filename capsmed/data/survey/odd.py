@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from capsmed import config
+from capsmed.data.cut import OUTSIDE
+from capsmed.data.masks import Mask
 from capsmed.data.survey.case import Case, Note
 from capsmed.data.volume import Volume
 
@@ -16,13 +16,15 @@ LOWEST_HU, HIGHEST_HU = -1500.0, 4000.0
 FACTOR = 1.5
 
 
-def notes_of(case: Case, volume: Volume, mask: Any, checks: config.Checks) -> tuple[Note, ...]:
+def notes_of(
+    case: Case, volume: Volume, mask: Mask | None, checks: config.Checks
+) -> tuple[Note, ...]:
     """Everything that is odd about a case.
 
     Args:
         case: as measured so far.
         volume: its image, with the reader's findings.
-        mask: its mask, or None.
+        mask: its mask, filled and touching the image, or None.
         checks: the policies: 'error' becomes 'mend'.
     """
     return (*_findings(volume, checks), *_values(case, volume), *_point(case), *_size(case, mask))
@@ -64,7 +66,7 @@ def _point(case: Case) -> list[Note]:
     if given is None:
         return notes
     if not given.inside:
-        notes.append(Note("mend", "point outside the volume"))
+        notes.append(Note("mend", OUTSIDE))
     elif given.in_mask is False:
         notes.append(Note("look", "point outside its mask"))
     if np.isfinite(given.hu) and not given.tissue:
@@ -72,7 +74,7 @@ def _point(case: Case) -> list[Note]:
     return notes
 
 
-def _size(case: Case, mask: Any) -> list[Note]:
+def _size(case: Case, mask: Mask | None) -> list[Note]:
     if mask is None or not np.isfinite(case.diameter_mm):
         return []
     measured = mask.diameter_mm()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from capsmed.data.survey.case import Case, Level
 
@@ -59,9 +59,7 @@ def same_lesion(cases: Sequence[Case]) -> list[Relation]:
     found = []
     read = [case for case in cases if case.point is not None]
     for group in _grouped(read, _image_of):
-        for first, second in combinations(group, 2):
-            if not _one_place(first, second):
-                continue
+        for first, second in _near(group):
             ids, detail = _ids((first, second)), f"{first.label}, {second.label}"
             if first.label != second.label:
                 found.append(Relation("mend", "one lesion under two labels", ids, detail))
@@ -141,6 +139,15 @@ def _one_place(first: Case, second: Case) -> bool:
     diameters = [d for d in (first.diameter_mm, second.diameter_mm) if np.isfinite(d)]
     near = max(NEAR, min(diameters) / 2) if len(diameters) == 2 else NEAR
     return bool(np.linalg.norm(first.point - second.point) < near)
+
+
+def _near(group: Sequence[Case]) -> list[tuple[Case, Case]]:
+    """The pairs of one place among cases of one image, in the order of the table."""
+    sizes = sorted(case.diameter_mm for case in group if np.isfinite(case.diameter_mm))
+    reach = max(NEAR, sizes[-2] / 2) if len(sizes) > 1 else NEAR  # the furthest that any pair may
+    tree = cKDTree(np.array([case.point for case in group]))
+    pairs = [(group[i], group[j]) for i, j in sorted(tree.query_pairs(reach))]
+    return [pair for pair in pairs if _one_place(*pair)]
 
 
 def _pairs(group: Sequence[Case]) -> Iterable[tuple[Case, Case]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from capsmed import config
+from capsmed.data.cores import cores
 from capsmed.data.progress import Progress
 from capsmed.data.survey.case import Case, Note
 from capsmed.data.survey.frames import FrameTest, judge, vote
@@ -16,7 +16,7 @@ from capsmed.data.survey.measure import Look, Row, Show, look_at, start
 from capsmed.data.survey.opening import Opened
 from capsmed.data.survey.relations import Relation, relations
 
-#: Threads read at most so many images at once, each of which may need some 100 MB.
+#: Images looked at once at most. One up to 64 MB is held whole, and its mask beside it.
 THREADS = 8
 Job = list[tuple[int, Row]]
 
@@ -79,7 +79,7 @@ def _all(opened: Opened, how: Look, progress: Progress) -> list[Case]:
     cohort = opened.cohort
     jobs, cases = _jobs(opened), {case.position: case for case in _unreadable(opened)}
     total = len(cohort.table)
-    workers = min(THREADS, os.cpu_count() or 1)
+    workers = min(THREADS, cores())
     with ThreadPoolExecutor(workers) as pool:
         pending: set[Future[list[Case]]] = set()
         try:

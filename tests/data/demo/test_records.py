@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capsmed.data.demo import records
-from capsmed.data.demo.outlines import consensus, equivalent_diameter, reader_masks
+from capsmed.data.lidc.outlines import consensus, equivalent_diameter, reader_masks
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKED = files("capsmed.data.demo") / "files"

@@ -9,9 +9,9 @@ import pytest
 from capsmed.data import demo
 from capsmed.data.demo import background, lesion, records
 from capsmed.data.demo.grid import Grid
-from capsmed.data.demo.outlines import Nodule
 from capsmed.data.demo.render import Block, grain, render
 from capsmed.data.demo.scene import scene
+from capsmed.data.lidc.outlines import Nodule
 
 NODULES = list(records.nodules().values())
 SCENE = replace(scene(5, 240), slice_spacing=2.0)

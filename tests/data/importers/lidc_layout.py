@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 
 from capsmed.data.demo import records
-from capsmed.data.demo.outlines import RATINGS, Contour, Nodule, consensus, reader_masks
+from capsmed.data.lidc.outlines import RATINGS, Contour, Nodule, consensus, reader_masks
 from tests.data.scan_writers import ct_slice
 
 SHAPE = (47, 53)  # columns, rows

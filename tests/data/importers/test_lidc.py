@@ -12,8 +12,8 @@ from capsmed import config
 from capsmed.data.cohort import Cohort
 from capsmed.data.cut import cut
 from capsmed.data.demo import records
-from capsmed.data.demo.outlines import RATINGS
 from capsmed.data.importers import Imported, Options, lidc, read
+from capsmed.data.lidc.outlines import RATINGS
 from capsmed.errors import DataError
 from tests.data.importers.lidc_layout import (
     Patient,

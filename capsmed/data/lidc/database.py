@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from capsmed.data.demo.outlines import RATINGS, Contour
-from capsmed.data.importers.lidc_readings import Reading, contour
+from capsmed.data.lidc.outlines import RATINGS, Contour
+from capsmed.data.lidc.readings import Reading, contour
 from capsmed.errors import DataError
 
 _RATINGS = ", ".join(
@@ -40,7 +40,7 @@ class Database:
             ) from error
 
     def readings(self, series_uid: str) -> tuple[list[Reading], Counter[str]]:
-        """See `lidc_readings.Annotations`.
+        """See `readings.Annotations`.
 
         Raises:
             DataError: the file is damaged.

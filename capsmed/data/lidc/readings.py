@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from capsmed.data.demo.outlines import Contour
+from capsmed.data.lidc.outlines import Contour
 
 
 @dataclass(frozen=True)

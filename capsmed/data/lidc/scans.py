@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from capsmed.data.demo.outlines import RATINGS
-from capsmed.data.demo.records import agreed
-from capsmed.data.importers import lidc_clusters
-from capsmed.data.importers.lidc_clusters import Outlined
-from capsmed.data.importers.lidc_nodules import Nodule, nodule, place
-from capsmed.data.importers.lidc_readings import Reading
+from capsmed.data.lidc import clusters
+from capsmed.data.lidc.clusters import Outlined
+from capsmed.data.lidc.nodules import Nodule, nodule, place
+from capsmed.data.lidc.outlines import RATINGS, agreed
+from capsmed.data.lidc.readings import Reading
 from capsmed.data.masks.mask import Mask
 from capsmed.data.volume import Volume
 
@@ -82,16 +81,16 @@ class Harvest:
     def _groups(self, readings: list[Outlined]) -> list[list[Outlined]]:
         """The readings of each nodule, numbered alike whatever was left out or asked for."""
         groups = []
-        for group in lidc_clusters.clusters(readings):
-            parts = lidc_clusters.told_apart(group)
+        for group in clusters.clusters(readings):
+            parts = clusters.told_apart(group)
             self.split += len(parts) > 1
             groups += parts
         return sorted(groups, key=lambda group: min(int(r.voxels[0]) for r in group))
 
     def _nodule(self, group: list[Outlined], volume: Volume, limits: Limits) -> Nodule | None:
-        once = lidc_clusters.once_each(group)
+        once = clusters.once_each(group)
         self.repeated += len(group) - len(once)
-        if len(once) > lidc_clusters.READERS:
+        if len(once) > clusters.READERS:
             self.left_out["nodule with more readings than a scan has readers"] += 1
         elif len(once) < limits.readers:
             self.left_out[f"nodule outlined by fewer than {limits.readers} readers"] += 1
@@ -107,8 +106,11 @@ class Harvest:
 
 
 def _case_id(series_uid: str, number: int) -> str:
-    """The same nodule has the same name in every import, and the name tells no patient."""
-    return f"lidc_{hashlib.sha256(series_uid.encode()).hexdigest()[:8]}_{number}"
+    """The same nodule has the same name in every import.
+
+    It does not name the patient, but whoever has the collection can find the series again.
+    """
+    return f"lidc_{hashlib.sha256(series_uid.encode()).hexdigest()[:12]}_{number}"
 
 
 def _row(case: str, found: Nodule, volume: Volume, scan: Mapping[str, str]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from capsmed.data.demo.outlines import RATINGS
-from capsmed.data.importers.lidc_readings import Reading, contour
+from capsmed.data.lidc.outlines import RATINGS
+from capsmed.data.lidc.readings import Reading, contour
 from capsmed.errors import DataError
 
 _TAGS = {name: name for name in RATINGS} | {"internal_structure": "internalStructure"}
@@ -39,7 +40,7 @@ class XmlFiles:
         self.patients: Mapping[str, str] = dict.fromkeys(self._files, "")
 
     def readings(self, series_uid: str) -> tuple[list[Reading], Counter[str]]:
-        """See `lidc_readings.Annotations`.
+        """See `readings.Annotations`.
 
         Raises:
             DataError: the file is cut off or holds something else than numbers.
@@ -57,11 +58,12 @@ class XmlFiles:
             raise DataError(
                 f"{path}: expected LIDC-IDRI's XML, got a damaged file ({error}); fetch it again"
             ) from error
-        passed["reader's mark of a nodule under 3 mm"] = sum(reading is None for reading in found)
+        passed["reader's mark of a nodule under 3 mm"] = found.count("mark")
+        passed["reading without all of its ratings"] = found.count("unrated")
         passed["reader's mark of what is no nodule"] = sum(
             len(session.findall("{*}nonNodule")) for session in sessions
         )
-        return [reading for reading in found if reading is not None], passed
+        return [reading for reading in found if isinstance(reading, Reading)], +passed
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -84,13 +86,15 @@ def _series_uid(path: Path) -> str:
     return ""
 
 
-def _reading(nodule: Element, session: int) -> Reading | None:
-    """None for a mark: a nodule under 3 mm has one point and no ratings."""
+def _reading(nodule: Element, session: int) -> Reading | Literal["mark", "unrated"]:
+    """The reading; 'mark' for a nodule under 3 mm, which has one point and no ratings."""
     texts = {name: nodule.findtext(f"{{*}}characteristics/{{*}}{_TAGS[name]}") for name in RATINGS}
     malignancy = nodule.findtext("{*}characteristics/{*}malignancy")
     regions = [r for r in nodule.findall("{*}roi") if r.find("{*}edgeMap") is not None]
-    if not malignancy or not all(texts.values()) or not regions:
-        return None
+    if not regions or not (malignancy or any(texts.values())):
+        return "mark"
+    if not malignancy or not all(texts.values()):
+        return "unrated"
     ratings = {name: int(text or 0) for name, text in texts.items()}
     drawn = [
         (contour(_points(region), *_place(region)), _text(region, "imageSOP_UID"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,20 @@ class Nodule:
     slice_spacing: float
     contours: tuple[Contour, ...]
     ratings: Mapping[str, float]
+
+
+def agreed(name: str, values: Sequence[int]) -> float:
+    """Return the mean of the readers' ratings called ``name``, to two places.
+
+    Calcification and internal structure are kinds, not degrees: there it is the most frequent
+    value, the highest of those (for calcification 'absent') in a tie.
+
+    >>> agreed("texture", [4, 5, 5]), agreed("calcification", [3, 6, 3, 6])
+    (4.67, 6.0)
+    """
+    if name in ("calcification", "internal_structure"):
+        return float(max(statistics.multimode(values)))
+    return round(statistics.fmean(values), 2)
 
 
 def polygon_mask(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

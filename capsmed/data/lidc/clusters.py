@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capsmed.data.demo.outlines import Contour, reader_masks
-from capsmed.data.importers.lidc_readings import Reading
+from capsmed.data.lidc.outlines import Contour, reader_masks
+from capsmed.data.lidc.readings import Reading
 
 OVERLAP = 0.2  # of the smaller outline: two readers mean the same nodule
 STRICTER = (0.2, 0.3, 0.4, 0.5)  # of both outlines together, where the rule above joins too many

@@ -1,0 +1,1 @@
+"""LIDC-IDRI's annotations: readers' outlines, which of them mean one nodule, and its consensus."""
