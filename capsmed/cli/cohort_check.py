@@ -51,21 +51,22 @@ def check(
 ) -> None:
     """Read every case of TABLE; print a summary and write a contact sheet.
 
-    The page check.html and the table cases.csv go to --out, by default check/ and the table's name;
+    The page check.html and the table check.csv go to --out, by default check/ and the table's name;
     the name of its folder when the table is called cohort, as importers call theirs.
     The exit code is 1 when something must be mended before training.
     """
     from capsmed.data.progress import shown
     from capsmed.data.survey import open_table, survey
-    from capsmed.report.contact_sheet import write_contact_sheet
+    from capsmed.report.contact_sheet import sheet_folder, write_contact_sheet
     from capsmed.report.survey_pictures import Album
 
     data, patch, chosen = _settings(table, source, size, spacing, given)
+    folder = sheet_folder(out or _folder(table))
     opened = open_table(data, Path(), data_root)
     with Album() as album:
         with shown(True, "looking at cases") as progress:
             found = survey(opened, patch, album.add, progress, chosen)
-        page = write_contact_sheet(found, album, out or _folder(table), limit, show_ids)
+        page = write_contact_sheet(found, album, folder, limit, show_ids)
     _show(found)
     click.echo(f"contact sheet: {page}")
     _end(found, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -107,7 +108,10 @@ def _check(imported: Imported) -> str:
 
 def _train(imported: Imported) -> str:
     words = ["capsmed", "train", "--config", imported.config]
-    settings = {"data.cohort": str(imported.table.resolve()), **imported.settings}
+    table = imported.table.resolve()
+    name = table.parent.name
+    named = {"name": name} if re.fullmatch(r"[A-Za-z0-9._-]+", name) else {}
+    settings = {**named, "data.cohort": str(table), **imported.settings}
     for key, value in settings.items():
         words += ["--set", f"{key}={value}"]
     return shlex.join(words)

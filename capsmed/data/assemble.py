@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from capsmed import config
-from capsmed.data import demo, fingerprint, labels, lesions, problems, stratify
+from capsmed.data import demo, fingerprint, labels, lesions, points, problems, stratify
 from capsmed.data.gathering import check_columns, gather, patients_known
 from capsmed.data.table import read_table
 from capsmed.data.whole_sets.whole_set import WholeSet
@@ -40,6 +40,9 @@ def table(path: Path, data: config.Data, root: Path) -> dict[str, Any]:
     classes = labels.class_order([row["label"] for row in read.rows], data.classes, path.name)
     found = gather(read, classes, data, root, known)
     reasons = problems.settle(found.faults, path.name, found.places, data.on_bad_case)
+    unused = points.unused_frame(list(found.rows["point_from"]), data.frame, read.columns)
+    if unused:
+        raise DataError(unused)
     excluded = [found.left_out.get(i, reasons.get(i, "")) for i in range(len(found.rows))]
     rows = found.rows.assign(excluded=excluded)
     return {

@@ -44,16 +44,22 @@ def vacant(folder: Path) -> Path:
     return folder
 
 
-def whole(folder: Path, fill: Callable[[Path], object]) -> Path:
+def whole(folder: Path, fill: Callable[[Path], object], shared: bool = True) -> Path:
     """Let ``fill`` make ``folder`` in one step: it is there with everything in it, or not at all.
 
     A folder that exists is taken as it is. The work is done in a temporary folder beside it,
-    then renamed; when another process was faster, its folder is used.
+    then renamed.
+
+    Args:
+        folder: to be made.
+        fill: called with the temporary folder.
+        shared: whether a folder that another process has made meanwhile serves as well.
 
     Raises:
-        DataError: the disk is full or the parent folder cannot be written.
+        DataError: the disk is full, the parent folder cannot be written, or another process was
+            faster and ``shared`` is false.
     """
-    if folder.is_dir():
+    if shared and folder.is_dir():
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +74,11 @@ def whole(folder: Path, fill: Callable[[Path], object]) -> Path:
     except OSError as error:
         if not folder.is_dir():
             raise _unwritable(folder, error) from error
+        if not shared:
+            raise DataError(
+                f"{folder}: expected a new folder, got one that another process has made "
+                "meanwhile; name another"
+            ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

@@ -19,6 +19,11 @@ from capsmed.data.volume import type_range
 from capsmed.errors import DataError
 
 REQUIRED = ("case_id", "patient_id", "image", "label")
+KNOWN = (
+    *("case_id", "patient_id", "image", "label", "series_uid", "x", "y", "z", "column", "row"),
+    *("instance_number", "sop_uid", "markup", "markup_label", "mask", "mask_segment"),
+    *("diameter_mm", "eq_diameter_mm", "fold", "split", "index"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,24 @@ class Gathered:
 
 
 def check_columns(read: Table) -> None:
-    """Refuse a table without the columns that every table needs.
+    """Refuse a table without the columns that every table needs, or with 'X' for 'x'.
 
     Raises:
-        DataError: naming those that are missing.
+        DataError: naming those that are missing, or in capital letters.
     """
+    lower = {name.casefold(): name for name in read.columns}
+    meant = [
+        f"'{lower[name]}' for '{name}'"
+        for name in KNOWN
+        if name not in read.columns and name in lower
+    ]
+    if meant:
+        raise DataError(
+            f"{read.path}: expected column names in small letters, got {', '.join(meant)}; "
+            "rename them, or they would be passed over"
+        )
     missing = [name for name in REQUIRED if name not in read.columns]
     if missing:
-        lower = {name.casefold(): name for name in read.columns}
         near = difflib.get_close_matches(missing[0], lower, n=1, cutoff=0.6)
         hint = f"; is '{lower[near[0]]}' meant to be '{missing[0]}'?" if near else ""
         raise DataError(

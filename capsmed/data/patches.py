@@ -135,8 +135,11 @@ class PatchSet(Dataset):
         }
 
     def remarks(self) -> list[str]:
-        """What a user should know of these patches, a line each: much padding, warned checks."""
-        lines = []
+        """What a user should know, a line each: cases left out, much padding, warned checks."""
+        lines = [
+            f"{count} of {len(self) + len(self.excluded)} cases left out: {reason}"
+            for reason, count in sorted(Counter(self.excluded.values()).items())
+        ]
         much = int((self.padded > MUCH_PADDING).sum())
         if much:
             lines.append(

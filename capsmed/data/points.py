@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -77,6 +77,16 @@ def to_ras(
     if frame == "LPS":
         points[:, :2] *= -1.0
     return points, faults
+
+
+def unused_frame(found: Sequence[str], frame: str | None, columns: Sequence[str]) -> str:
+    """What is wrong when a frame is named but no row has a point in it; '' when nothing is."""
+    if frame is None or MM in found:
+        return ""
+    return (
+        f"data.frame: {frame} is named, but no row has x, y, z in mm; the columns are "
+        f"{', '.join(columns)}; rename those that hold the point, or leave data.frame out"
+    )
 
 
 def columns(points: np.ndarray) -> Mapping[str, np.ndarray]:

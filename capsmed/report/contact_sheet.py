@@ -1,4 +1,4 @@
-"""check.html: every case of a cohort on one page, and cases.csv with what was measured."""
+"""check.html: every case of a cohort on one page, and check.csv with what was measured."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from capsmed import atomic
 from capsmed.data.survey import Case, Survey
+from capsmed.errors import DataError
 from capsmed.report import survey_words as words
 from capsmed.report.html import inline
 from capsmed.report.survey_pictures import Album
@@ -24,6 +25,7 @@ from capsmed.report.survey_plots import histograms
 from capsmed.report.survey_tables import LEVELS, listed, sections
 from capsmed.report.words import RESEARCH_USE, number
 
+PAGE, VALUES = "check.html", "check.csv"
 LEGEND = (
     "Cuts through the point in the lung window (−1350 to 150 HU; other images as bright as they "
     "span): axial seen from the feet, patient's right on the left (R); coronal from the front; "
@@ -71,22 +73,37 @@ class Card:
 def write_contact_sheet(
     survey: Survey, album: Album, out: Path, limit: int, show_ids: bool = False
 ) -> Path:
-    """Write check.html and cases.csv into the folder ``out``; earlier ones are replaced.
+    """Write check.html and check.csv into the folder ``out``; earlier ones are replaced.
 
     Args:
         survey: what was found.
         album: the cases' drawings.
-        out: the folder; its other files stay as they are.
+        out: the folder, see `sheet_folder`.
         limit: cards at most; cases with findings come first.
         show_ids: whether patient ids are written too.
 
     Returns:
         The path of check.html.
     """
-    page = out / "check.html"
+    page = sheet_folder(out) / PAGE
     atomic.write(page, lambda path: _stream(survey, album, path, limit, show_ids))
-    atomic.write_text(out / "cases.csv", _csv(survey.cases, show_ids))
+    atomic.write_text(out / VALUES, _csv(survey.cases, tags(survey), show_ids))
     return page
+
+
+def sheet_folder(out: Path) -> Path:
+    """The folder, when a contact sheet may be written there without harm to other files.
+
+    Raises:
+        DataError: files lie in it that are not an earlier contact sheet's.
+    """
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if out.is_file() or (found and PAGE not in found):
+        raise DataError(
+            f"{out}: expected a new or empty folder, or that of an earlier check, got one in use; "
+            "name another with --out"
+        )
+    return out
 
 
 def tags(survey: Survey) -> dict[int, Tags]:
@@ -105,15 +122,14 @@ def tags(survey: Survey) -> dict[int, Tags]:
 
 
 def chosen(cases: Sequence[Case], noted: Mapping[int, Tags], limit: int) -> list[Case]:
-    """The cases to show: bad ones first, then as in the table; when too many, noted ones win."""
+    """The cases to show: bad ones first, then those with something to look at, then the rest."""
 
     def bad(case: Case) -> bool:
         return any(level == "mend" for level, _ in noted[case.position])
 
     ranked = sorted(cases, key=lambda case: 0 if bad(case) else 1 if noted[case.position] else 2)
     kept = {case.position for case in ranked[:limit]}
-    shown = [case for case in cases if case.position in kept]
-    return sorted(shown, key=lambda case: not bad(case))
+    return [case for case in ranked if case.position in kept]
 
 
 def _stream(survey: Survey, album: Album, path: Path, limit: int, show_ids: bool) -> None:
@@ -191,25 +207,25 @@ def _facts(case: Case) -> str:
     return " · ".join(parts)
 
 
-def _csv(cases: Sequence[Case], show_ids: bool) -> str:
+def _csv(cases: Sequence[Case], noted: Mapping[int, Tags], show_ids: bool) -> str:
     buffer = io.StringIO()
     names = (*COLUMNS[:1], "patient_id", *COLUMNS[1:]) if show_ids else COLUMNS
     writer = csv.DictWriter(buffer, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(_cells(case) for case in cases)
+    writer.writerows(_cells(case, noted[case.position]) for case in cases)
     return buffer.getvalue()
 
 
-def _cells(case: Case) -> dict[str, Any]:
+def _cells(case: Case, noted: Tags) -> dict[str, Any]:
     box = case.box
-    levels = [note.level for note in case.notes]
+    levels = {level for level, _ in noted}
     point = case.point if case.point is not None else (None, None, None)
     return {
         "case_id": case.case_id,
         "patient_id": case.patient_id,
         "label": case.label,
-        "status": LEVELS["mend"] if case.bad else LEVELS["look"] if levels else "good",
-        "notes": "; ".join(dict.fromkeys(note.what for note in case.notes)),
+        "status": LEVELS["mend"] if "mend" in levels else LEVELS["look"] if levels else "good",
+        "notes": "; ".join(dict.fromkeys(what for _, what in noted)),
         "diameter_mm": _rounded(case.diameter_mm),
         "point_from": case.point_from,
         "shape": " ".join(map(str, case.shape)),

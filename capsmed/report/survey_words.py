@@ -55,8 +55,11 @@ def summary(survey: Survey) -> str:
     cases = survey.cases
     patients = {case.patient_id for case in cases if case.patient_id}
     who = _count(len(patients), "patient") if survey.patients_known else "unknown patients"
-    looked = sum(not case.bad and bool(case.notes) for case in cases)
-    bad = sum(case.bad for case in cases)
+    mend = {case.case_id for case in cases if case.bad}
+    look = {case.case_id for case in cases if case.notes}
+    for relation in survey.relations:
+        (mend if relation.level == "mend" else look).update(relation.cases)
+    bad, looked = len(mend), len(look - mend)
     return (
         f"{_count(len(cases), 'case')} of {who}: {bad:,} to mend, {looked:,} to look at, "
         f"{len(cases) - bad - looked:,} without a finding."

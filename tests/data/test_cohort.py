@@ -261,3 +261,15 @@ def test_the_digest_follows_slices_behind_a_link(tmp_path):
     before = digest(rows, tmp_path)
     (tmp_path / "far" / "slice").write_bytes(b"12")
     assert digest(rows, tmp_path) != before
+
+
+def test_columns_in_capital_letters_are_not_passed_over(table, read):
+    text = "case_id,patient_id,image,label,X,Mask\n1,1,a.nii.gz,b,1,\n2,2,b.nii.gz,m,2,"
+    with pytest.raises(DataError, match="got 'X' for 'x', 'Mask' for 'mask'; rename them"):
+        read(table(text))
+
+
+def test_a_frame_without_points_in_it_is_refused(table, read):
+    text = f"{HEAD},coordX\n1,1,a.nii.gz,b,1\n2,2,b.nii.gz,m,2"
+    with pytest.raises(DataError, match="LPS is named, but no row has x, y, z .* coordX; rename"):
+        read(table(text, frame="LPS"))

@@ -57,7 +57,7 @@ def test_the_reader_is_chosen_by_what_a_path_holds(series, slice_of, nifti, tmp_
 def test_policies_and_series_are_options(series, slice_of):
     folder = series([slice_of(0), slice_of(2), slice_of(2), slice_of(0, series="9.9")])
     with pytest.raises(CheckFailed, match="several slices lie at one position"):
-        ScanReader(series="1.2.3").read(folder)
+        ScanReader(series="1.2.3").get_data([folder])
     reader = ScanReader(checks={"duplicate_slices": "warn"}, series="1.2.3")
     values, meta = reader.get_data(reader.read(folder))
     assert values.shape == (5, 4, 2) and meta["findings"] == "duplicate_slices"
@@ -78,3 +78,17 @@ def test_metadata_of_different_cases_can_be_batched(series, slice_of):
     load = LoadImaged("image", reader=ScanReader, ensure_channel_first=True)
     batch = list_data_collate([load({"image": folder}), load({"image": folder})])
     assert batch["image"].shape == (2, 1, 5, 4, 2)
+
+
+@pytest.mark.parametrize("policy", ["error", "skip"])
+def test_monai_does_not_fall_back_on_a_reader_without_checks(series, slice_of, policy):
+    folder = series([slice_of(z) for z in (0, 2, 6, 8)])
+    reader = ScanReader(checks={"missing_slices": policy})
+    for load in (LoadImaged("image", reader=reader), LoadImaged("image", reader=ScanReader)):
+        with pytest.raises(CheckFailed, match="data.checks.missing_slices"):
+            load({"image": folder})
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="nix: not found"):
+        LoadImage(reader=ScanReader)(tmp_path / "nix")

@@ -82,3 +82,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"a: cannot be written .*free some space"):
         folders.whole(tmp_path / "file" / "a", lambda out: None)
+
+
+def test_of_two_that_make_one_folder_at_once_the_slower_is_told(tmp_path: Path) -> None:
+    def slow(out: Path) -> None:
+        (out / "f").write_text("slow")
+        folders.whole(tmp_path / "a", lambda other: (other / "f").write_text("fast"), shared=False)
+
+    with pytest.raises(DataError, match="another process has made meanwhile"):
+        folders.whole(tmp_path / "a", slow, shared=False)
+    assert (tmp_path / "a" / "f").read_text() == "fast"

@@ -51,13 +51,13 @@ def test_patient_ids_are_shown_only_when_asked_for(tmp_path):
     table = write_cohort(tmp_path, 2)
     result = check(table, "--frame", "LPS", "--show-ids", "--out", tmp_path / "o")
     assert "secret-001" in (tmp_path / "o" / "check.html").read_text(encoding="utf-8")
-    assert "patient_id" in (tmp_path / "o" / "cases.csv").read_text(encoding="utf-8")
+    assert "patient_id" in (tmp_path / "o" / "check.csv").read_text(encoding="utf-8")
     assert result.exit_code == 0, result.output
 
 
 def test_the_table_beside_it_has_a_row_a_case(sheet):
     _, folder = sheet
-    with open(folder / "o" / "cases.csv", encoding="utf-8", newline="") as file:
+    with open(folder / "o" / "check.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["good", "good", "good", "to mend"]
     assert 20 < float(rows[0]["hu_at_point"]) < 40 and "patient_id" not in rows[0]
@@ -99,7 +99,7 @@ def test_an_earlier_sheet_is_replaced_and_other_files_stay(tmp_path):
     (out / "notes.txt").write_text("mine")
     (out / "check.html").write_text("old")
     assert check(table, "--frame", "LPS", "--out", out).exit_code == 0
-    assert sorted(path.name for path in out.iterdir()) == ["cases.csv", "check.html", "notes.txt"]
+    assert sorted(path.name for path in out.iterdir()) == ["check.csv", "check.html", "notes.txt"]
     assert "old" not in (out / "check.html").read_text(encoding="utf-8")[:20]
 
 
@@ -213,3 +213,11 @@ def test_the_real_mass_is_in_the_middle_of_its_cuts(real_data, tmp_path):
         write_contact_sheet(found, album, tmp_path / "o", 10)
     assert found.cases[0].given.tissue and found.cases[0].given.lung
     assert found.cases[0].meta["manufacturer"] == "SIEMENS"
+
+
+def test_a_folder_in_use_is_never_written_into(tmp_path):
+    table = write_cohort(tmp_path, 2)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = check(table, "--frame", "LPS", "--out", tmp_path)
+    assert (result.exit_code, "in use; name another with --out" in result.output) == (1, True)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

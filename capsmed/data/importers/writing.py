@@ -38,7 +38,7 @@ def write_folder(
             fill(folder)
         write_table(folder / TABLE, rows)
 
-    folders.whole(out, make)
+    folders.whole(out, make, shared=False)
     return out / TABLE
 
 

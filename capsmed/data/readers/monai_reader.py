@@ -39,29 +39,34 @@ class ScanReader(ImageReader):
         """Whether every path is a folder, or a file of a format that capsmed reads."""
         return all(readers.is_known(path) for path in _paths(filename))
 
-    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Volume]:
-        """Open the paths; no voxel is read yet.
+    def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[Path]:
+        """The paths; they are opened by ``get_data``.
 
-        Raises:
-            CheckFailed: a check fails whose policy is not 'warn'.
-            DataError: a file is missing, damaged or of no known format.
+        When a reader's ``read`` raises, MONAI's LoadImage takes the next reader it knows, so that
+        what fails a check here would come back wrong from there.
         """
-        return [readers.open_volume(path, self._checks, self._series) for path in _paths(data)]
+        return _paths(data)
 
-    def get_data(self, img: Sequence[Volume]) -> tuple[np.ndarray, dict]:
+    def get_data(self, img: Sequence[Path]) -> tuple[np.ndarray, dict]:
         """The voxels and MONAI's metadata.
 
         Raises:
-            DataError: a file is damaged, or several differ in shape or affine.
+            CheckFailed: a check fails whose policy is not 'warn'.
+            DataError: a file is missing, damaged or of no known format, or several differ in
+                shape or affine.
         """
-        first = img[0]
-        for other in img[1:]:
+        volumes = [readers.open_volume(path, self._checks, self._series) for path in img]
+        return self._stacked(volumes)
+
+    def _stacked(self, volumes: Sequence[Volume]) -> tuple[np.ndarray, dict]:
+        first = volumes[0]
+        for other in volumes[1:]:
             if other.shape != first.shape or not np.allclose(other.affine, first.affine, atol=1e-3):
                 raise DataError(
                     f"{other.files}: expected the shape and affine of the first image, "
                     f"{first.shape}, got {other.shape}; resample it first"
                 )
-        values = [np.ascontiguousarray(volume.read(None)) for volume in img]
+        values = [np.ascontiguousarray(volume.read(None)) for volume in volumes]
         channel: float = -1 if values[0].ndim > len(first.shape) else float("nan")
         meta = {
             **first.meta,

@@ -96,6 +96,9 @@ def _opened(read: Table, data: config.Data, root: Path) -> Opened:
         images=found.stack.get("images"),
         value_range=found.stack.get("value_range"),
     )
+    unused = points.unused_frame(list(found.rows["point_from"]), data.frame, read.columns)
+    if unused:
+        notes.append(Note("mend", unused))
     bad = _bad([*found.faults, *faults])
     return Opened(
         cohort, data.checks, read_as.frame or "RAS", data.frame is not None, bad, (*notes, *more)

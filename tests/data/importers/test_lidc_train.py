@@ -41,5 +41,5 @@ def test_training_runs_on_the_imported_table(
     line = next(line for line in said.splitlines() if line.startswith("train on it: capsmed"))
     changes = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
     run(*shlex.split(line.partition("capsmed ")[2]), *changes)
-    assert (tmp_path / "runs" / "lung" / "report.html").is_file()
-    assert len((tmp_path / "runs" / "lung" / "predictions.csv").read_text().splitlines()) >= 13
+    assert (tmp_path / "runs" / "out" / "report.html").is_file()
+    assert len((tmp_path / "runs" / "out" / "predictions.csv").read_text().splitlines()) >= 13
