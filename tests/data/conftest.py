@@ -64,6 +64,14 @@ def cases(table, read) -> Callable[..., Cohort]:
 
 
 @pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a cache that is switched on."""
+    monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CAPSMED_CACHE_GB", "1")
+    return tmp_path / "cache" / "patches"
+
+
+@pytest.fixture
 def slice_of() -> Callable[..., Dataset]:
     """One CT slice, 4 rows by 5 columns, every pixel 10 z + its own rescale."""
 

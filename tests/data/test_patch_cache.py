@@ -30,14 +30,6 @@ TABLE = "case_id,patient_id,image,label,x,y,z\n" + "".join(
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    """The folder of a cache that is switched on."""
-    monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CAPSMED_CACHE_GB", "1")
-    return tmp_path / "cache" / "patches"
-
-
-@pytest.fixture
 def cohort(table, read) -> Cohort:
     """Six cases, two in each of three images."""
     return read(table(TABLE, frame="RAS"))

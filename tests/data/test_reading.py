@@ -3,7 +3,6 @@
 import os
 import threading
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,14 +20,6 @@ def cut_into(cohort, patch=PATCH, progress=lambda done, total: None):
     rows = cohort.included.to_dict("records")
     into = np.full((len(rows), 1, *patch.size), -1, np.float32)
     return cut_all(cohort, rows, patch, (0, 0, 0), into, progress), into
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    """The folder of a cache that is switched on."""
-    monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CAPSMED_CACHE_GB", "1")
-    return tmp_path / "cache" / "patches"
 
 
 @pytest.fixture

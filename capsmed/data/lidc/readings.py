@@ -46,7 +46,6 @@ class Annotations(Protocol):
 
     def readings(self, series_uid: str) -> tuple[list[Reading], Counter[str]]:
         """The readings of a scan, and how many marks are none by reason."""
-        ...
 
 
 def contour(points: Iterable[tuple[int, int]], z: float, inclusion: bool) -> Contour:

@@ -133,9 +133,7 @@ def _from_first_voxel(header: Header, block: Block) -> Block:
     if lines and block.file.is_file():
         with block.file.open("rb") as file:
             file.seek(start)
-            for _ in islice(file, lines):
-                pass
-            start = file.tell()
+            start += sum(len(line) for line in islice(file, lines))
     if skip == -1:
         return block.at_end(start)
     if block.packing == "raw":
