@@ -10,7 +10,14 @@ from capsmed.networks.layers import (
     squash,
 )
 from capsmed.networks.nets import NETWORKS, BaselineCNN, CapsNet, ConvNet, register_network
-from capsmed.networks.routing import BaseRouting, DynamicRouting, Routing, register
+from capsmed.networks.routing import (
+    BaseRouting,
+    DynamicRouting,
+    IterativeRouting,
+    Routing,
+    UniformRouting,
+    register,
+)
 from capsmed.networks.scores import probabilities
 from capsmed.networks.wrapper import TrainingWrapper
 
@@ -23,11 +30,13 @@ __all__ = [
     "ConvNet",
     "DenseVotes",
     "DynamicRouting",
+    "IterativeRouting",
     "LinearVotes",
     "PrimaryCapsules",
     "Routing",
     "Squash",
     "TrainingWrapper",
+    "UniformRouting",
     "Votes",
     "probabilities",
     "register",

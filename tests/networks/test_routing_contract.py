@@ -12,12 +12,13 @@ from torch import Tensor
 from capsmed.networks import CapsuleLinear, DenseVotes, Routing, squash
 from tests.networks.recording import RecordingVotes
 from tests.reference.dynamic_loop import dynamic_routing
+from tests.reference.uniform_loop import uniform_routing
 
 BATCH = 2
 SIZES = LOWER, HIGHER, IN_DIM, OUT_DIM = 11, 3, 5, 7
 
 #: The plain loop of each algorithm: votes, iterations -> poses. A new routing adds its own.
-REFERENCES = {"DYNAMIC": dynamic_routing}
+REFERENCES = {"DYNAMIC": dynamic_routing, "UNIFORM": uniform_routing}
 NAMES = sorted(Routing.names)
 ITERATIVE = [name for name in NAMES if Routing[name].iterative]
 

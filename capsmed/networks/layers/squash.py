@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from monai.networks.layers.factories import Act
 from torch import Tensor, nn
 
@@ -31,6 +32,11 @@ def squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
     """
     squared = (vectors * vectors).sum(dim, keepdim=True)
     return vectors * ((squared + eps).sqrt() / (1 + squared))
+
+
+def lengths(poses: Tensor) -> Tensor:
+    """Lengths ``[...]`` of ``poses [..., dim]``; the gradient at a zero pose is zero."""
+    return torch.linalg.vector_norm(poses, dim=-1)
 
 
 class Squash(nn.Module):

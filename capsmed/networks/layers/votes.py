@@ -58,6 +58,17 @@ class Votes(ABC):
             ``[batch, out, in]``.
         """
 
+    def share(self, logits: Tensor) -> Tensor:
+        """Softmax over the higher capsules that each lower capsule votes for.
+
+        Args:
+            logits: ``[batch, out, in]``.
+
+        Returns:
+            ``[batch, out, in]``.
+        """
+        return logits.softmax(dim=1)
+
     @abstractmethod
     def dense(self) -> Tensor:
         """The votes themselves, ``[batch, in, out, out_dim]``; large."""

@@ -5,9 +5,18 @@
 """
 
 from capsmed.networks.registry import Routing, register
-from capsmed.networks.routing.base import BaseRouting
+from capsmed.networks.routing.base import BaseRouting, IterativeRouting
 from capsmed.networks.routing.dynamic import DynamicRouting
+from capsmed.networks.routing.uniform import UniformRouting
 
 register("dynamic", DynamicRouting)
+register("uniform", UniformRouting)
 
-__all__ = ["BaseRouting", "DynamicRouting", "Routing", "register"]
+__all__ = [
+    "BaseRouting",
+    "DynamicRouting",
+    "IterativeRouting",
+    "Routing",
+    "UniformRouting",
+    "register",
+]

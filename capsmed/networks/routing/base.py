@@ -9,20 +9,26 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.layers.votes import Votes
+from capsmed.networks.layers.votes import Votes, exporting
+
+Gradient = Literal["last", "full"]
 
 
 class BaseRouting(nn.Module, ABC):
-    """Turns votes into the poses and activations of the higher capsules.
+    """Turns votes into the poses and activations of the higher capsules, in two steps.
 
-    A subclass writes `route`, says the three things below, and is tested on what it says.
+    `couplings` says how much of each lower capsule goes to each higher one, `settle` makes the
+    higher capsules from that. A subclass writes these two, says the things below, and is tested
+    on what it says. Keeping the steps apart lets couplings be drawn, held constant for the
+    gradient, or replaced.
 
     Attributes:
-        iterative: it makes several passes, as many as its option ``iterations``; every pass calls
-            ``votes.mix`` once.
-        normalised_over: the axis over which its couplings sum to one, ``"out"`` or ``"in"``;
-            None where they do not.
+        iterative: it makes several passes, as many as its option ``iterations``; it then derives
+            from `IterativeRouting`.
+        normalised_over: the axis over which the couplings given to ``votes.mix`` sum to one,
+            ``"out"`` or ``"in"``; None where they do not.
         needs_activations: it reads ``votes.activations``.
+        reference: where the algorithm is published.
 
     Args:
         in_capsules: number of lower capsules.
@@ -31,9 +37,12 @@ class BaseRouting(nn.Module, ABC):
         out_dim: components of a higher capsule.
     """
 
-    iterative: ClassVar[bool]
+    iterative: ClassVar[bool] = False
     normalised_over: ClassVar[Literal["out", "in"] | None]
     needs_activations: ClassVar[bool] = False
+    reference: ClassVar[str]
+
+    gradient: Gradient = "full"
 
     def __init__(self, in_capsules: int, out_capsules: int, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -41,6 +50,11 @@ class BaseRouting(nn.Module, ABC):
         self.out_capsules = out_capsules
         self.in_dim = in_dim
         self.out_dim = out_dim
+
+    @property
+    def passes(self) -> int:
+        """How often ``votes.mix`` is called."""
+        return 1
 
     def forward(self, votes: Votes) -> tuple[Tensor, Tensor]:
         """Route ``votes``; under autocast too this is computed in float32.
@@ -57,8 +71,68 @@ class BaseRouting(nn.Module, ABC):
         device = votes.poses.device.type
         autocast = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
-            return self.route(votes)
+            return self.settle(votes, self._coupled(votes))
+
+    def _coupled(self, votes: Votes) -> Tensor | None:
+        if self.gradient == "full":
+            return self.couplings(votes)
+        # inside an exported graph a change of the gradient mode has no place; detach does
+        with nullcontext() if exporting() else torch.no_grad():
+            couplings = self.couplings(votes)
+        return None if couplings is None else couplings.detach()
 
     @abstractmethod
-    def route(self, votes: Votes) -> tuple[Tensor, Tensor]:
-        """Poses ``[batch, out, out_dim]`` and activations ``[batch, out]`` of ``votes``."""
+    def couplings(self, votes: Votes) -> Tensor | None:
+        """How lower capsules are shared out in the last pass, ``[batch, out, in]``.
+
+        None means ``1 / out`` everywhere.
+        """
+
+    @abstractmethod
+    def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The last pass: poses and activations of the higher capsules for these couplings."""
+
+
+class IterativeRouting(BaseRouting):
+    """A routing that refines its couplings over several passes.
+
+    Args:
+        in_capsules: number of lower capsules.
+        out_capsules: number of higher capsules.
+        in_dim: components of a lower capsule.
+        out_dim: components of a higher capsule.
+        iterations: number of passes, each of which calls ``votes.mix`` once.
+        gradient: ``"last"`` holds the couplings constant and differentiates the last pass only;
+            ``"full"`` differentiates all passes.
+
+    Raises:
+        ValueError: ``iterations`` is below 1, or ``gradient`` is another word.
+    """
+
+    iterative = True
+
+    def __init__(
+        self,
+        in_capsules: int,
+        out_capsules: int,
+        in_dim: int,
+        out_dim: int,
+        iterations: int,
+        gradient: Gradient,
+    ) -> None:
+        super().__init__(in_capsules, out_capsules, in_dim, out_dim)
+        if iterations < 1:
+            raise ValueError(f"iterations: expected 1 or more, got {iterations}")
+        if gradient not in ("last", "full"):
+            raise ValueError(f"gradient: expected 'last' or 'full', got {gradient!r}")
+        self.iterations = iterations
+        self.gradient = gradient
+
+    @property
+    def passes(self) -> int:
+        """See `BaseRouting.passes`."""
+        return self.iterations
+
+    def extra_repr(self) -> str:
+        """The settings, for ``print(network)``."""
+        return f"iterations={self.iterations}, gradient={self.gradient!r}"

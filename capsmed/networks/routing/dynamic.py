@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.layers.squash import squash
-from capsmed.networks.layers.votes import Votes, exporting
-from capsmed.networks.routing.base import BaseRouting
+from capsmed.networks.layers.squash import lengths, squash
+from capsmed.networks.layers.votes import Votes
+from capsmed.networks.routing.base import Gradient, IterativeRouting
 
 
-class DynamicRouting(BaseRouting):
+class DynamicRouting(IterativeRouting):
     r"""Routing by agreement: a lower capsule prefers the higher one that its vote agrees with.
 
     Sabour, Frosst & Hinton 2017 (arXiv 1710.09829), procedure 1, with :math:`b_{ij} = 0` first:
@@ -40,9 +37,8 @@ class DynamicRouting(BaseRouting):
         ValueError: ``iterations`` is below 1, or ``gradient`` is another word.
     """
 
-    iterative = True
     normalised_over = "out"
-    needs_activations = False
+    reference = "Sabour, Frosst & Hinton 2017, arXiv 1710.09829, procedure 1"
 
     def __init__(
         self,
@@ -51,46 +47,30 @@ class DynamicRouting(BaseRouting):
         in_dim: int,
         out_dim: int,
         iterations: int = 3,
-        gradient: Literal["last", "full"] = "last",
+        gradient: Gradient = "last",
         bias: bool = False,
     ) -> None:
-        super().__init__(in_capsules, out_capsules, in_dim, out_dim)
-        if iterations < 1:
-            raise ValueError(f"iterations: expected 1 or more, got {iterations}")
-        if gradient not in ("last", "full"):
-            raise ValueError(f"gradient: expected 'last' or 'full', got {gradient!r}")
-        self.iterations = iterations
-        self.gradient = gradient
+        super().__init__(in_capsules, out_capsules, in_dim, out_dim, iterations, gradient)
         self.bias = nn.Parameter(torch.full((out_capsules, out_dim), 0.1)) if bias else None
 
-    def route(self, votes: Votes) -> tuple[Tensor, Tensor]:
-        """See `BaseRouting.route`."""
-        if self.gradient == "full":
-            couplings = self._couplings(votes)
-        else:
-            # inside an exported graph a change of the gradient mode has no place; detach does
-            with nullcontext() if exporting() else torch.no_grad():
-                couplings = self._couplings(votes)
-            couplings = None if couplings is None else couplings.detach()
-        poses = self._pass(votes, couplings)
-        return poses, torch.linalg.vector_norm(poses, dim=-1)
-
-    def _couplings(self, votes: Votes) -> Tensor | None:
-        """Couplings ``[batch, out, in]`` of the last pass; None means uniform."""
+    def couplings(self, votes: Votes) -> Tensor | None:
+        """See `BaseRouting.couplings`."""
         logits = couplings = None
         for _ in range(self.iterations - 1):
-            agreement = votes.agreement(self._pass(votes, couplings))
+            agreement = votes.agreement(self._poses(votes, couplings))
             logits = agreement if logits is None else logits + agreement
-            couplings = logits.softmax(dim=1)
+            couplings = votes.share(logits)
         return couplings
 
-    def _pass(self, votes: Votes, couplings: Tensor | None) -> Tensor:
+    def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See `BaseRouting.settle`."""
+        poses = self._poses(votes, couplings)
+        return poses, lengths(poses)
+
+    def _poses(self, votes: Votes, couplings: Tensor | None) -> Tensor:
         mixed = votes.mix(couplings)
         return squash(mixed if self.bias is None else mixed + self.bias)
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""
-        return (
-            f"iterations={self.iterations}, gradient={self.gradient!r}, "
-            f"bias={self.bias is not None}"
-        )
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
