@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from monai.networks.layers.factories import LayerFactory
+import difflib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from monai.networks.layers.factories import LayerFactory, split_args
 from torch import nn
 
 Routing = LayerFactory(name="Routing", description="How votes become the poses of higher capsules.")
@@ -20,6 +25,42 @@ def register(name: str, cls: type) -> None:
         ValueError: the name belongs to another class.
     """
     add_class(Routing, name, cls)
+
+
+def build_routing(
+    spec: str | Sequence[Any] | type, sizes: tuple[int, int, int, int], bias: bool = False
+) -> nn.Module:
+    """Build the routing that ``spec`` names.
+
+    Args:
+        spec: a name in ``Routing``, a pair of name and options, or a class.
+        sizes: number of lower and higher capsules, components of a lower and of a higher one.
+        bias: ask the routing for its option ``bias``.
+
+    Raises:
+        ValueError: no such routing, an option it does not take, or a value it refuses.
+    """
+    named, options = (spec, {}) if isinstance(spec, type) else split_args(spec)
+    cls = named if isinstance(named, type) else _routing_called(named)
+    if bias:
+        options = {"bias": True, **options}
+    known = list(inspect.signature(cls).parameters)[len(sizes) :]
+    foreign = [option for option in options if option not in known]
+    if foreign:
+        raise ValueError(
+            f"{cls.__name__}: expected options of {known or 'none'}, "
+            f"got {', '.join(map(repr, foreign))}; leave it out"
+        )
+    return cls(*sizes, **options)
+
+
+def _routing_called(name: str) -> type[nn.Module]:
+    known = sorted(known.lower() for known in Routing.names)
+    if name.lower() not in known:
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"routing: expected one of {', '.join(known)}, got {name!r}{hint}")
+    return Routing[name]
 
 
 def register_network(name: str, cls: type[nn.Module]) -> None:

@@ -1,13 +1,16 @@
-"""Run a saved TorchScript file in a process that cannot import capsmed: MODEL INPUT OUTPUT."""
+"""Run saved TorchScript files in a process that cannot import capsmed: FOLDER NAME..."""
 
 import sys
 import warnings
+from pathlib import Path
 
 import torch
 
 sys.modules["capsmed"] = None
 warnings.simplefilter("ignore")
 
-model, source, target = sys.argv[1:]
-with torch.no_grad():
-    torch.save(torch.jit.load(model)(torch.load(source)), target)
+folder = Path(sys.argv[1])
+for name in sys.argv[2:]:
+    inputs = torch.load(folder / f"{name}.in")
+    with torch.no_grad():
+        torch.save(torch.jit.load(folder / f"{name}.pt")(*inputs), folder / f"{name}.out")

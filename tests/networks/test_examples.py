@@ -30,5 +30,5 @@ def test_examples_in_the_reference_page_hold():
     try:
         failed, tried = doctest.testfile(str(PAGE), module_relative=False)
     finally:
-        Routing.components.pop("UNIFORM", None)
+        Routing.components.pop("HALF", None)
     assert failed == 0 and tried > 10

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from monai.networks.layers.factories import Conv
+from monai.networks.layers.factories import Conv, split_args
 from monai.networks.layers.utils import get_act_layer
 from torch import Tensor, nn
 
@@ -107,6 +107,37 @@ class ConvDecoder(nn.Module):
 
 
 DECODERS: dict[str, type[nn.Module]] = {"dense": DenseDecoder, "conv": ConvDecoder}
+
+
+def build_decoder(
+    spec: str | Sequence[Any] | None,
+    widths: Sequence[int] | None,
+    num_classes: int,
+    class_dim: int,
+    out_channels: int,
+    output_size: Sequence[int],
+) -> nn.Module | None:
+    """Build the decoder that ``spec`` names, or none.
+
+    Args:
+        spec: a name in ``DECODERS``, a pair of name and options, or None.
+        widths: hidden widths; None for the decoder's own.
+        num_classes: number of class capsules.
+        class_dim: components of a class capsule.
+        out_channels: channels of the image.
+        output_size: spatial size of the image.
+
+    Raises:
+        ValueError: no such decoder.
+    """
+    if spec is None:
+        return None
+    name, options = split_args(spec)
+    if name not in DECODERS:
+        raise ValueError(f"decoder: expected one of {sorted(DECODERS)} or None, got {name!r}")
+    if widths is not None:
+        options = {"widths": widths, **options}
+    return DECODERS[name](num_classes, class_dim, out_channels, output_size, **options)
 
 
 def _masked(poses: Tensor, mask: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.networks.layers.factories import Conv, split_args
+from monai.networks.layers.factories import Conv
 from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 
 from capsmed.networks.blocks.options import PerAxis, conv_output_size, named, resolve_padding
-from capsmed.networks.layers.squash import squash
+from capsmed.networks.layers.squash import lengths, squash
 from capsmed.networks.layers.votes import LinearVotes, exporting
-from capsmed.networks.registry import Routing
+from capsmed.networks.registry import build_routing
 
 
 class PrimaryCapsules(nn.Module):
@@ -106,11 +106,8 @@ class CapsuleLinear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(out_capsules, out_dim, in_dim, in_capsules))
         nn.init.normal_(self.weight, std=init_scale)
-        name, options = (routing, {}) if isinstance(routing, type) else split_args(routing)
-        if bias:
-            options = {"bias": True, **options}
         sizes = (in_capsules, out_capsules, in_dim, out_dim)
-        self.routing = Routing[name](*sizes, **options)
+        self.routing = build_routing(routing, sizes, bias)
 
     def forward(
         self, poses: Tensor, activations: Tensor | None = None, grid: tuple[int, ...] = ()
@@ -119,7 +116,8 @@ class CapsuleLinear(nn.Module):
 
         Args:
             poses: ``[batch, in_capsules, in_dim]``.
-            activations: ``[batch, in_capsules]``, for routings that need them.
+            activations: ``[batch, in_capsules]``; None where only lengths are known, which
+                routings that need activations then take.
             grid: spatial shape of the lower capsules' locations.
 
         Returns:
@@ -130,6 +128,8 @@ class CapsuleLinear(nn.Module):
         """
         if not exporting():
             self._check(poses)
+        if activations is None and self.routing.needs_activations:
+            activations = lengths(poses)
         return self.routing(LinearVotes(poses, self.weight, activations, grid))
 
     def _check(self, poses: Tensor) -> None:

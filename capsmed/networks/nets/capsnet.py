@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from monai.networks.layers.factories import split_args
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.decoder import DECODERS
+from capsmed.networks.blocks.decoder import build_decoder
 from capsmed.networks.blocks.encoder import ConvEncoder
 from capsmed.networks.blocks.options import PerAxis
 from capsmed.networks.layers.capsules import CapsuleLinear, PrimaryCapsules
@@ -120,7 +119,7 @@ class CapsNet(nn.Module):
             bias,
             init_scale,
         )
-        self.decoder = _decoder(
+        self.decoder = build_decoder(
             decoder, decoder_widths, num_classes, class_dim, in_channels, input_size
         )
 
@@ -135,16 +134,3 @@ class CapsNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Class scores ``[batch, num_classes]``: the class capsules' activations."""
         return self.capsules(image)[1]
-
-
-def _decoder(
-    spec: str | Sequence[Any] | None, widths: Sequence[int] | None, *sizes: Any
-) -> nn.Module | None:
-    if spec is None:
-        return None
-    name, options = split_args(spec)
-    if name not in DECODERS:
-        raise ValueError(f"decoder: expected one of {sorted(DECODERS)} or None, got {name!r}")
-    if widths is not None:
-        options = {"widths": widths, **options}
-    return DECODERS[name](*sizes, **options)

@@ -28,6 +28,7 @@ class BaseRouting(nn.Module, ABC):
         normalised_over: the axis over which the couplings given to ``votes.mix`` sum to one,
             ``"out"`` or ``"in"``; None where they do not.
         needs_activations: it reads ``votes.activations``.
+        defines_activations: its activations, 0 to 1, are not the poses' lengths.
         reference: where the algorithm is published.
 
     Args:
@@ -40,6 +41,7 @@ class BaseRouting(nn.Module, ABC):
     iterative: ClassVar[bool] = False
     normalised_over: ClassVar[Literal["out", "in"] | None]
     needs_activations: ClassVar[bool] = False
+    defines_activations: ClassVar[bool] = False
     reference: ClassVar[str]
 
     gradient: Gradient = "full"
