@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from capsmed.cli.parts import run
+from capsmed.networks import Routing
 
 
 @pytest.mark.slow
@@ -14,3 +15,13 @@ def test_the_lung_study_sets_every_variant_beside_the_baselines(tmp_path):
     assert list(table.index) == expected
     assert table["auc_value"].between(0, 1).all()
     assert (tmp_path / "routing_1" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_routing_study_sets_every_routing_beside_dynamic(tmp_path):
+    run.callback(pipeline="routing_study", fast=True, out=tmp_path)
+    table = pd.read_csv(tmp_path / "study.csv").set_index("routing")
+    assert set(table.index) == {name.lower() for name in Routing.names}
+    assert table.loc["dynamic", ["time", "memory"]].tolist() == [1, 1]
+    assert table["value"].between(0, 1).all() and (table["memory"] > 0).all()
+    assert "| `uniform` |" in (tmp_path / "study.md").read_text()

@@ -1,9 +1,7 @@
-import json
-
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 
+from capsmed.engines.memory import peak_bytes
 from capsmed.networks import CapsuleLinear, DenseVotes, LinearVotes, PrimaryCapsules, squash
 
 
@@ -65,23 +63,8 @@ def test_linear_and_dense_votes_answer_alike(grad):
 
 
 @pytest.mark.parametrize(("gradient", "limit"), [("last", 25e6), ("full", 60e6)])
-def test_mnist_capsule_layer_needs_at_most_60_mb_at_batch_128(gradient, limit, tmp_path):
+def test_mnist_capsule_layer_needs_at_most_60_mb_at_batch_128(gradient, limit):
     layer = CapsuleLinear(1152, 10, 8, 16, routing=("dynamic", {"gradient": gradient}))
     poses = torch.randn(128, 1152, 8, requires_grad=True)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        layer(poses)[1].sum().backward()
-    gradients = poses.grad.nbytes + layer.weight.grad.nbytes
-    assert peak_bytes(profiler, tmp_path) - gradients <= limit
-
-
-def peak_bytes(profiler: profile, folder) -> int:
-    """Return the largest running sum of what was allocated and freed."""
-    profiler.export_chrome_trace(str(folder / "trace.json"))
-    events = json.loads((folder / "trace.json").read_text())["traceEvents"]
-    changes = [e for e in events if e["name"] == "[memory]"]
-    running = peak = 0
-    for event in sorted(changes, key=lambda e: e["ts"]):
-        running += event["args"]["Bytes"]
-        peak = max(peak, running)
-    assert peak > 5e6, "the profiler saw too little"
-    return peak
+    peak = peak_bytes(lambda: layer(poses)[1].sum().backward())
+    assert 5e6 < peak - poses.grad.nbytes - layer.weight.grad.nbytes <= limit
