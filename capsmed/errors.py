@@ -45,6 +45,10 @@ class CheckpointError(CapsmedError):
     """A checkpoint or run folder does not fit what was asked of it."""
 
 
+class TrainingError(CapsmedError):
+    """A training cannot go on: something is not finite, or nothing fits into memory."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' with the nearest of ``known``, or nothing.
 

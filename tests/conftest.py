@@ -29,3 +29,35 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data are not at {folder}; set CAPSMED_DATA to their folder")
     return folder
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put packages with a plugin each on the path; returns a function (code, entry, package).
+
+    Afterwards nothing is left of what they have registered.
+    """
+    from capsmed import third_party
+    from capsmed.data.whole_sets import DATA_SOURCES
+    from capsmed.networks import NETWORKS
+    from capsmed.plugins import GROUP, loading
+
+    monkeypatch.syspath_prepend(tmp_path)
+    before = [(registry, set(registry)) for registry in (NETWORKS, DATA_SOURCES, sys.modules)]
+
+    def put(code: str, entry: str = "mine = third_party", package: str = "third-party") -> None:
+        (tmp_path / f"{package.replace('-', '_')}.py").write_text(code, encoding="utf-8")
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        metadata = f"Name: {package}\nVersion: 1.0\n"
+        (info / "METADATA").write_text(metadata, encoding="utf-8")
+        points = f"[{GROUP}]\n{entry}\n"
+        (info / "entry_points.txt").write_text(points, encoding="utf-8")
+
+    yield put
+    for registry, names in before:
+        for name in set(registry) - names:
+            if registry is not sys.modules or name in ("third_party", "another"):
+                del registry[name]
+    loading._registered.clear()
+    third_party.note_failures([])

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from capsmed import __version__
 from capsmed.cli import main
 from capsmed.config import load
+from capsmed.plugins import catalogue
+from capsmed.plugins.description import describe
 
 
 def run(*arguments: str) -> Result:
@@ -146,8 +148,53 @@ def test_data_get_of_an_unknown_set_names_those_there_are(tmp_path: Path) -> Non
     assert "expected one of mnist, nodulemnist3d, got 'cifar'" in done.output
 
 
-def test_list_names_the_parts_there_are() -> None:
+def test_list_has_one_line_or_two_for_every_component() -> None:
     done = run("list")
     assert done.exit_code == 0
-    for name in ("capsnet", "dynamic", "capsule", "one_cycle", "lung_lidc", ".nii.gz"):
-        assert name in done.output
+    firsts = {line.split()[0] for line in done.output.splitlines() if line.strip()}
+    for kind in catalogue.KINDS:
+        assert set(kind.components()) <= firsts, kind.name
+    assert max(map(len, done.output.splitlines())) <= 100
+
+
+def test_list_tells_what_a_component_is_and_where_it_is_published() -> None:
+    lines = run("list").output.splitlines()
+    line = next(line for line in lines if line.startswith("dynamic "))
+    assert "Routing by agreement: a lower capsule prefers" in line
+    assert "Sabour, Frosst & Hinton 2017" in line
+    assert any(line.startswith("digits ") and "A small CapsNet on sc" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in catalogue.KINDS])
+def test_list_of_a_kind_shows_every_option_with_its_default(kind: str) -> None:
+    output = run("list", kind).output
+    found = catalogue.kind_called(kind)
+    for name in found.components():
+        assert f"\n{name} " in output
+        for argument in describe(found, name).arguments:
+            assert f"  {argument.name}{' = ' if argument.default else ''}" in output
+
+
+def test_list_of_one_component_tells_all_of_it() -> None:
+    output = run("list", "Dynamic").output
+    assert "reference  Sabour, Frosst & Hinton 2017, arXiv 1710.09829, procedure 1" in output
+    assert "from       capsmed: capsmed.networks.routing.dynamic.DynamicRouting" in output
+    options = output.partition("options")[2]
+    assert "iterations  3 " in options and "number of passes." in options
+    assert "'last' | 'full'" in options and "in_capsules" not in options
+
+
+def test_list_of_a_name_that_several_kinds_have_shows_each() -> None:
+    output = run("list", "mnist").output
+    for kind in ("importer", "data set", "configuration"):
+        assert f"mnist, {kind}" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("dynamik", "dynamic"), ("rooting", "routings"), ("lung-lidc", "lung_lidc")],
+)
+def test_list_of_an_unknown_name_tells_the_nearest(name: str, nearest: str) -> None:
+    done = run("list", name)
+    assert done.exit_code == 1
+    assert f"got {name!r}; did you mean {nearest!r}?" in done.output

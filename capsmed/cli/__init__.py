@@ -8,7 +8,10 @@ import click
 from capsmed import __version__
 from capsmed.cli.cohorts import cohort
 from capsmed.cli.configs import config, init
-from capsmed.cli.parts import data, list_parts, run
+from capsmed.cli.inside import inspect
+from capsmed.cli.listing import list_parts
+from capsmed.cli.parts import data, run
+from capsmed.cli.plugin_check import plugin
 from capsmed.cli.program import Program
 from capsmed.cli.runs import evaluate, report, train
 
@@ -23,7 +26,9 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (train, evaluate, report, list_parts, config, init, cohort, data, run):
+for command in (
+    train, evaluate, report, inspect, list_parts, config, init, cohort, data, run, plugin,
+):  # fmt: skip
     main.add_command(command)
 
 __all__ = ["main"]

@@ -55,11 +55,13 @@ def check(
     the name of its folder when the table is called cohort, as importers call theirs.
     The exit code is 1 when something must be mended before training.
     """
+    from capsmed import plugins
     from capsmed.data.progress import shown
     from capsmed.data.survey import open_table, survey
     from capsmed.report.contact_sheet import sheet_folder, write_contact_sheet
     from capsmed.report.survey_pictures import Album
 
+    plugins.load()
     data, patch, chosen = _settings(table, source, size, spacing, given)
     folder = sheet_folder(out or _folder(table))
     opened = open_table(data, Path(), data_root)

@@ -1,4 +1,4 @@
-"""Commands on what capsmed consists of: its components, data sets and pipelines."""
+"""Commands on public data sets and pipelines."""
 
 from __future__ import annotations
 
@@ -12,40 +12,6 @@ import click
 from capsmed import shipped
 from capsmed.cli.options import OUT
 from capsmed.errors import ConfigError, did_you_mean
-
-
-@click.command(name="list")
-def list_parts() -> None:
-    """List the components, configurations and pipelines there are."""
-    from capsmed import plugins
-    from capsmed.data.fetch import SOURCES
-    from capsmed.data.importers import IMPORTERS
-    from capsmed.data.readers import READERS
-    from capsmed.engines.components import REGISTRIES
-    from capsmed.networks.routing import Routing
-
-    loaded = plugins.load()
-    _line("networks", REGISTRIES["network"])
-    _line("routings", [name.lower() for name in Routing.names])
-    _line("losses", REGISTRIES["loss"])
-    _line("optimizers", REGISTRIES["optimizer"])
-    _line("schedules", REGISTRIES["schedule"])
-    _line("image files", READERS)
-    _line("data sets", SOURCES)
-    _line("importers", IMPORTERS)
-    _line("pipelines", shipped.names("pipelines"))
-    _line("plugins", loaded)
-    click.echo("configurations:")
-    for name in shipped.names("configs"):
-        click.echo(f"  {name:<15} {_purpose(shipped.folder('configs') / f'{name}.yaml')}")
-
-
-def _line(title: str, names: object) -> None:
-    click.echo(f"{title + ':':<15} {', '.join(sorted(names)) or '-'}")  # type: ignore[call-overload]
-
-
-def _purpose(path: Path) -> str:
-    return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
 
 
 @click.group()

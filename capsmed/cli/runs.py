@@ -24,6 +24,7 @@ from capsmed.cli.options import (
 )
 from capsmed.cli.program import Stopped
 from capsmed.cli.result import is_finished, show
+from capsmed.cli.smoke import run_smoke, whole_command
 
 if TYPE_CHECKING:
     from capsmed.config import Loaded
@@ -46,15 +47,23 @@ if TYPE_CHECKING:
     help="With --config: go on with the run if it exists, or show its finished result.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--smoke",
+    is_flag=True,
+    help="Only see, within a minute, whether it can learn eight cases by heart; writes nothing.",
+)
 @DATA_ROOT
 @ALLOW_IMPORT
+@click.pass_context
 def train(
+    context: click.Context,
     source: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
     go_on: bool,
     device: str | None,
+    smoke: bool,
     data_root: Path | None,
     allow_import: tuple[str, ...],
 ) -> None:
@@ -74,6 +83,9 @@ def train(
         loaded = config.load_run(resume, overrides)
     else:
         loaded = config.load(str(source), overrides)
+    if smoke:
+        run_smoke(loaded, data_root, allow_import, whole_command(context))
+        return
     experiment = loaded.experiment
     folder = resume or out or Path(experiment.output or Path("runs") / experiment.name)
     goes_on = resume is not None or (go_on and (folder / "config.yaml").is_file())

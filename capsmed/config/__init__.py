@@ -2,7 +2,7 @@
 
 from capsmed.config.dump import dump, json_schema
 from capsmed.config.load import Loaded, load, load_run
-from capsmed.config.paths import cohort_folder, shareable
+from capsmed.config.paths import cohort_folder, shareable, weights_folder
 from capsmed.config.schema import (
     Augmentation,
     Checks,
@@ -15,6 +15,7 @@ from capsmed.config.schema import (
     Section,
     Split,
     Training,
+    Weights,
 )
 
 __all__ = [
@@ -31,9 +32,11 @@ __all__ = [
     "Section",
     "Split",
     "Training",
+    "Weights",
     "dump",
     "json_schema",
     "load",
     "load_run",
     "shareable",
+    "weights_folder",
 ]

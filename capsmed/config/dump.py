@@ -14,10 +14,12 @@ from capsmed.config.schema import Experiment
 def dump(experiment: Experiment) -> str:
     """The whole experiment as YAML, defaults included; ``load`` reads the same back.
 
-    A cohort below the folder of ``CAPSMED_DATA`` is written with the variable, not the folder.
+    Paths below the folder of ``CAPSMED_DATA`` are written with the variable, not the folder.
     """
     content = experiment.model_dump(mode="json")
     content["data"]["cohort"] = contract(experiment.data.cohort)
+    if experiment.weights.file is not None:
+        content["weights"]["file"] = contract(experiment.weights.file)
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -14,7 +14,7 @@ from capsmed import shipped
 from capsmed.config.explain import mistakes, one_message
 from capsmed.config.overrides import apply
 from capsmed.config.parse import Document, parse
-from capsmed.config.paths import expand
+from capsmed.config.paths import expand, with_weights
 from capsmed.config.schema import Component, Experiment
 from capsmed.errors import ConfigError, did_you_mean
 
@@ -47,13 +47,13 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Loaded:
         apply(document, override)
     _fill_names(document.data)
     experiment = _validate(document)
-    return Loaded(expand(experiment, document.place(("data", "cohort"))), base)
+    return Loaded(expand(experiment, document.place), base)
 
 
 def load_run(run: Path, overrides: Sequence[str] = ()) -> Loaded:
     """Read the experiment of the run folder ``run``.
 
-    A relative cohort path starts from the folder that the run's private list names, because
+    Relative paths start from the folders that the run's private lists name, because
     ``config.yaml`` may be shared and holds no folder.
 
     Raises:
@@ -64,14 +64,17 @@ def load_run(run: Path, overrides: Sequence[str] = ()) -> Loaded:
             f"{run}: expected a run folder with config.yaml, got none; "
             "give the folder that `capsmed train` has written"
         )
-    loaded = load(run / "config.yaml", overrides)
-    return Loaded(loaded.experiment, _source_folder(run) or run)
+    experiment = load(run / "config.yaml", overrides).experiment
+    folder, file = _folder_in(run / "private" / "weights.csv"), experiment.weights.file
+    if folder is not None and file is not None:
+        experiment = with_weights(experiment, str(folder / file))
+    return Loaded(experiment, _folder_in(run / "private" / "ids.csv") or run)
 
 
-def _source_folder(run: Path) -> Path | None:
-    """The column ``folder`` of private/ids.csv, alike in all rows; None where there is none."""
+def _folder_in(table: Path) -> Path | None:
+    """The column ``folder`` of a private table, alike in all rows; None where there is none."""
     try:
-        with open(run / "private" / "ids.csv", encoding="utf-8", newline="") as file:
+        with open(table, encoding="utf-8", newline="") as file:
             folder = next(csv.DictReader(file), {}).get("folder")
     except OSError:
         return None

@@ -234,6 +234,22 @@ class Training(Section):
     )
     ema: Fraction = Field(0.0, description="decay of the weights' running mean; 0: none")
     clip: NotNegative = Field(0.0, description="largest gradient norm; 0: none")
+    freeze: tuple[str, ...] = Field(
+        (), description="parts that do not learn, by name, such as [backbone]"
+    )
+    lr_scale: dict[str, Positive] = Field(
+        {}, description="factor on the learning rate of parts, by name; the longest name wins"
+    )
+
+
+class Weights(Section):
+    """Which part of the network starts from a checkpoint instead of from chance."""
+
+    file: str | None = Field(
+        None, description="a PyTorch or MONAI checkpoint; null: start from chance"
+    )
+    into: str = Field("backbone", description="the part that it fills, by name; '': the whole")
+    strict: Flag = Field(False, description="true: every tensor of the part must be in the file")
 
 
 class Evaluation(Section):
@@ -246,7 +262,7 @@ class Evaluation(Section):
     baselines: tuple[Literal["size_only", "ordinary_head"], ...] = Field(
         ("size_only",),
         description="size_only needs diameters or masks; ordinary_head trains the "
-        "same encoder with flatten + linear in the same folds",
+        "same encoder or backbone with an ordinary head in the same folds",
     )
 
 
@@ -269,6 +285,7 @@ class Experiment(Section):
     augmentation: Augmentation = Augmentation()
     split: Split = Split()
     network: Named = Field(Component(name="capsnet"), description="and its options")
+    weights: Weights = Weights()
     loss: Named = Field(Component(name="capsule"), description="and its options")
     optimizer: Named = Field(Component(name="adam"), description="and its options, such as lr")
     schedule: Named = Field(Component(name="constant"), description="of the learning rate")

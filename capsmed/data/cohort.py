@@ -71,11 +71,12 @@ class Cohort:
         """
         if data.cohort == "demo":
             return _demo(cls, data)
-        kind = whole_sets.kind(Path(data.cohort))
-        path = Path(data.cohort) if kind == "digits" else Path(base) / data.cohort
-        if kind != "digits" and not path.exists():
+        path = Path(base) / data.cohort
+        if data.cohort in whole_sets.DATA_SOURCES and not path.exists():
+            return cls(**assemble.whole_set(whole_sets.read_source(data.cohort), data, data.cohort))
+        if not path.exists():
             raise DataError(sources.missing(path))
-        kind = kind or whole_sets.kind(path)
+        kind = whole_sets.kind(path)
         if kind is not None:
             return cls(**assemble.whole_set(whole_sets.read(kind, path), data, path.name))
         return cls(**assemble.table(path, data, data_root or path.parent))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from capsmed import third_party
+from capsmed.data.whole_sets import DATA_SOURCES
+from capsmed.errors import did_you_mean
+
 _OFFICIAL = {
     "nodulemnist3d": "NoduleMNIST3D (MedMNIST) is at https://zenodo.org/records/10519652; "
     "fetch it with: capsmed data get nodulemnist3d",
@@ -19,4 +23,7 @@ def missing(path: Path) -> str:
     """One message for a source that is not there: what, where officially, which command."""
     text = f"{path.parent.name}/{path.name}".lower()
     hint = next((hint for key, hint in _OFFICIAL.items() if key in text), "")
-    return f"data.cohort: {path} was not found; " + (hint or "check the path in the config")
+    hint = hint or "check the path in the config"
+    if not path.suffix:
+        hint += f"{did_you_mean(path.name, DATA_SOURCES)}{third_party.failed()}"
+    return f"data.cohort: {path} was not found; {hint}"

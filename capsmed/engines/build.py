@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,37 +12,97 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from capsmed.config import Component, Experiment
-from capsmed.engines import components
+from capsmed.engines import components, weights
 from capsmed.engines.fits import ORDINARY_HEAD
+from capsmed.engines.shortage import one_line
+from capsmed.engines.weights import Taken
 from capsmed.errors import ConfigError
+from capsmed.losses import count_classes
+from capsmed.networks import NETWORKS, TrainingWrapper, parts
+from capsmed.networks.blocks.encoder import ConvEncoder
+
+# The ordinary network of each kind of features, and the options by which that kind is known.
+ORDINARY = {
+    "backbone_classifier": {"backbone"},
+    "conv_net": set(inspect.signature(ConvEncoder).parameters),
+}
 
 
 def specification(experiment: Experiment, model: str) -> tuple[Component, Component]:
     """Return the network and loss that ``model`` means in this experiment.
 
-    ``ordinary_head`` is the same encoder (every option that ``conv_net`` shares with the
-    configured network) with a flatten + linear head, trained with cross-entropy; any other model
-    is the configured network and loss.
+    ``ordinary_head`` is the configured network with an ordinary head, trained with cross-entropy:
+    of ``capsule_classifier`` it is ``backbone_classifier`` on the whole backbone, whatever level
+    the capsules are on; of networks built on `ConvEncoder` it is ``conv_net``; each with every
+    other option that both have, and the loss's class weights. Any other model is the
+    configured network and loss.
+
+    Raises:
+        ConfigError: the configured network shares its features with no ordinary one.
     """
     if model != ORDINARY_HEAD:
         return experiment.network, experiment.loss
-    accepted = inspect.signature(components.resolve("network", "conv_net")).parameters
-    shared = {key: value for key, value in experiment.network.options.items() if key in accepted}
-    return Component(name="conv_net", **shared), Component(name="cross_entropy")
+    configured = _parameters(experiment.network.name)
+    for ordinary, features in ORDINARY.items():
+        if features <= configured.keys():
+            shared = _shared(configured, _parameters(ordinary), experiment.network.options)
+            return Component(name=ordinary, **shared), _cross_entropy(experiment.loss)
+    having = [
+        name for name in NETWORKS if any(f <= _parameters(name).keys() for f in ORDINARY.values())
+    ]
+    raise ConfigError(
+        f"evaluation.baselines: expected a network that has an ordinary head "
+        f"({', '.join(sorted(having))}) for ordinary_head, got {experiment.network.name}; "
+        "leave ordinary_head out"
+    )
 
 
-def check_fit(experiment: Experiment) -> None:
+def _cross_entropy(loss: Component) -> Component:
+    """Cross-entropy with the class weights of ``loss``."""
+    kept = {name: value for name, value in loss.options.items() if name == "class_weights"}
+    return Component(name="cross_entropy", **kept)
+
+
+def _parameters(network: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(components.resolve("network", network)).parameters
+
+
+def _shared(
+    configured: Mapping[str, inspect.Parameter],
+    ordinary: Mapping[str, inspect.Parameter],
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Options that both networks have, and the configured one's defaults where these differ."""
+    defaults = {
+        name: parameter.default
+        for name, parameter in configured.items()
+        if name in ordinary and parameter.default != ordinary[name].default
+    }
+    shared = defaults | {name: value for name, value in options.items() if name in ordinary}
+    shared.pop("level", None)
+    return shared
+
+
+def check_fit(experiment: Experiment, base: Path) -> None:
     """Build every network of the experiment once, before any data are read.
 
+    Args:
+        experiment: the configuration.
+        base: folder that a relative path of its weights is relative to.
+
     Raises:
-        ConfigError: a network does not fit the patches, or its loss does not fit its scores.
+        ConfigError: a network does not fit the patches, its loss does not fit its scores, or it
+            has no part of a name in ``training.freeze``, ``training.lr_scale`` or ``weights``.
+        CheckpointError: the weights' file cannot be used.
     """
+    _check_balance(experiment)
     models = [experiment.network.name]
     if ORDINARY_HEAD in experiment.evaluation.baselines:
         models.append(ORDINARY_HEAD)
     for model in models:
         component, loss = specification(experiment, model)
-        kind = getattr(build_network(component, experiment, 2), "score_kind", None)
+        wrapper, _ = build_wrapper(experiment, model, 2, base)
+        kind = getattr(wrapper.network, "score_kind", None)
         accepted = getattr(build_loss(loss), "score_kinds", None)
         if kind is None:
             raise ConfigError(
@@ -71,23 +133,107 @@ def build_network(component: Component, experiment: Experiment, num_classes: int
             **component.options,
         )
     except (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError) as error:
-        raise ConfigError(f"network ({component.name}): {error}") from error
+        raise ConfigError(f"network ({component.name}): {one_line(error)}") from error
 
 
-def build_loss(component: Component) -> nn.Module:
-    """Build the loss ``component``, called with the training wrapper's output and the labels."""
-    return _construct("loss", component)
+def build_wrapper(
+    experiment: Experiment, model: str, num_classes: int, base: Path
+) -> tuple[TrainingWrapper, Taken | None]:
+    """Build what is trained: the network with its first weights, and with its frozen parts.
+
+    ``ordinary_head`` starts from the same weights and freezes the same parts, those of the
+    capsules left out, which it has not.
+
+    Args:
+        experiment: the configuration.
+        model: the network's name, or ``ordinary_head``.
+        num_classes: number of classes.
+        base: folder that a relative path of the weights is relative to.
+
+    Returns:
+        The wrapper, and what the weights' file gave, None where there is none.
+
+    Raises:
+        ConfigError: the network does not fit the patches, or has no part of a given name.
+        CheckpointError: the weights' file cannot be used.
+    """
+    component, _ = specification(experiment, model)
+    network = build_network(component, experiment, num_classes)
+    try:
+        taken = weights.load(network, experiment.weights, base)
+        frozen, scaled = experiment.training.freeze, experiment.training.lr_scale
+        if model == ORDINARY_HEAD:
+            frozen = tuple(sorted(set(frozen) & parts.names(network)))
+        else:
+            parts.check(network, scaled, "lr_scale")
+        return TrainingWrapper(network, frozen), taken
+    except ConfigError as error:
+        raise ConfigError(f"{model}: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{model}: training.{error}") from error
 
 
-def build_optimizer(component: Component, network: nn.Module) -> torch.optim.Optimizer:
-    """Build the optimiser; biases and norms are not decayed when a weight decay is given."""
-    decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
-    others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return _construct("optimizer", component, [group for group in groups if group["params"]])
+def build_loss(component: Component, cases: Sequence[int] | None = None) -> nn.Module:
+    """Build the loss ``component``, called with the training wrapper's output and the labels.
+
+    Args:
+        component: the configured loss.
+        cases: how many each class has in the training part, for class weights; None where the
+            loss is not used.
+
+    Raises:
+        ConfigError: an option is wrong, or class weights do not fit the classes.
+    """
+    loss = _construct("loss", component)
+    try:
+        if cases is not None:
+            count_classes(loss, cases)
+    except ValueError as error:
+        raise ConfigError(f"loss ({component.name}): {error}") from error
+    return loss
+
+
+def _check_balance(experiment: Experiment) -> None:
+    weights = experiment.loss.options.get("class_weights")
+    if weights == experiment.training.sampling == "balanced":
+        raise ConfigError(
+            "loss.class_weights: expected 'balanced' only with training.sampling natural, got "
+            "balanced sampling, which evens the classes out already; set training.sampling to "
+            "natural, or leave class_weights out"
+        )
+
+
+def build_optimizer(
+    component: Component, network: nn.Module, lr_scale: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Build the optimiser; biases and norms are not decayed when a weight decay is given.
+
+    Args:
+        component: the configured optimiser.
+        network: whose parameters that need a gradient are fitted.
+        lr_scale: factor on the learning rate of parts by name; the longest name wins. A group's
+            factor is kept in it as ``lr_scale``, for schedules that name a learning rate.
+    """
+    scales = lr_scale or {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            part = parts.longest(name, scales)
+            scale = 1.0 if part is None else scales[part]
+            groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    ordered = sorted(groups.items(), key=lambda group: (group[0][0], not group[0][1]))
+    undecayed = {"weight_decay": 0.0}
+    optimizer = _construct(
+        "optimizer",
+        component,
+        [
+            {"params": members, "lr_scale": scale} | ({} if decayed else undecayed)
+            for (scale, decayed), members in ordered
+        ],
+    )
+    for group in optimizer.param_groups:
+        group["lr"] *= group["lr_scale"]
+    return optimizer
 
 
 def build_schedule(

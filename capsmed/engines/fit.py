@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import ignite.distributed as idist
@@ -23,12 +24,20 @@ from capsmed import seeds
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchView
 from capsmed.data.sampling import EpochSampler
-from capsmed.engines import build
+from capsmed.engines import build, diverged
 from capsmed.engines.fits import Fit
 from capsmed.engines.loaders import build_loader
 from capsmed.engines.precision import PrecisionInferer
 from capsmed.engines.predict import collect
-from capsmed.handlers import EpochCheckpoint, EpochSeed, GradientClip, History
+from capsmed.engines.weights import Taken
+from capsmed.handlers import (
+    EpochCheckpoint,
+    EpochSeed,
+    FiniteCheck,
+    GradientClip,
+    History,
+    LossProgress,
+)
 from capsmed.handlers.checkpoint import load_weights
 from capsmed.metrics.scores import accuracy, macro_auc
 from capsmed.networks import TrainingWrapper, probabilities
@@ -48,12 +57,15 @@ class FoldData:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network (in its wrapper, in evaluation mode) and how its training went."""
+    """A trained network (in its wrapper, in evaluation mode), its loss, how its training went."""
 
     wrapper: TrainingWrapper
+    loss: nn.Module
     parameters: int
     stopped_epoch: int
     chosen_epoch: int
+    frozen: int = 0
+    taken: Taken | None = None
 
 
 class FoldTrainer:
@@ -69,6 +81,7 @@ class FoldTrainer:
         classes: names in class order.
         data: the fold's datasets.
         device: where to compute.
+        base: folder that a relative path of the experiment's weights is relative to.
     """
 
     def __init__(
@@ -78,16 +91,20 @@ class FoldTrainer:
         classes: tuple[str, ...],
         data: FoldData,
         device: torch.device,
+        base: Path = Path(),
     ) -> None:
         self.fit, self.experiment, self.data, self.device = fit, experiment, data, device
         training = experiment.training
         network, loss = build.specification(experiment, fit.model)
         torch.manual_seed(seeds.derive(*fit.key, 0))
-        self.wrapper = TrainingWrapper(build.build_network(network, experiment, len(classes)))
+        self.wrapper, self.taken = build.build_wrapper(experiment, fit.model, len(classes), base)
         self.wrapper.to(device)
-        self.loss = build.build_loss(loss).to(device)
+        cases = np.bincount(data.train_targets, minlength=len(classes)).tolist()
+        self.loss = build.build_loss(loss, cases).to(device)
         self.loader = self._training_loader()
-        self.optimizer = build.build_optimizer(experiment.optimizer, self.wrapper)
+        self.optimizer = build.build_optimizer(
+            experiment.optimizer, self.wrapper.network, training.lr_scale
+        )
         self.schedule = build.build_schedule(
             experiment.schedule, self.optimizer, training.epochs * len(self.loader)
         )
@@ -118,14 +135,19 @@ class FoldTrainer:
         )
         return Fitted(
             self.predicting.eval(),
+            self.loss.eval(),
             sum(p.numel() for p in self.wrapper.parameters()),
             self.checkpoint.epoch,
             self.checkpoint.best_epoch if use_best else self.checkpoint.epoch,
+            sum(p.numel() for p in self.wrapper.parameters() if not p.requires_grad),
+            self.taken,
         )
 
     def _train(self, on_epoch: OnEpoch) -> None:
         history = History(self.fit.folder / "history.csv", self.checkpoint.epoch)
-        trainer = self._build_trainer([EpochSeed(self.fit.key, self.loader), history])
+        check = FiniteCheck(lambda engine, step: diverged.stop(self, engine, step))
+        epoch_seed, progress = EpochSeed(self.fit.key, self.loader), LossProgress(self.loss)
+        trainer = self._build_trainer([epoch_seed, progress, check, history])
         trainer.state.epoch = self.checkpoint.epoch
         trainer.state.iteration = self.checkpoint.epoch * len(self.loader)
 
@@ -133,7 +155,9 @@ class FoldTrainer:
         def finish_epoch(engine: Engine) -> None:
             self._share_statistics()
             inner = self._evaluate_inner()
-            rate = self.optimizer.param_groups[0]["lr"]
+            diverged.check_inner(self, engine.state.epoch, inner)
+            group = self.optimizer.param_groups[0]
+            rate = group["lr"] / group["lr_scale"]
             row = history.record(engine, rate, inner)
             engine.state.metrics = {k: v for k, v in row.items() if isinstance(v, float)}
             self.checkpoint.save(engine.state.epoch, -inner["loss"] if inner else None)
@@ -147,7 +171,8 @@ class FoldTrainer:
             board = TensorBoardStatsHandler(log_dir=folder, iteration_log=False)
             board.attach(trainer)
         try:
-            trainer.run()
+            with diverged.overflow_told(self, str(self.fit.folder)):
+                trainer.run()
         finally:
             if board is not None:
                 board.close()
@@ -215,8 +240,9 @@ class FoldTrainer:
             batch_size=self.experiment.training.batch_size,
             device=self.device,
             precision=self.experiment.training.precision,
-            loss_function=self.loss,
+            loss_function=self.loss.eval(),  # epochs are compared by one loss
         )
+        self.loss.train()
         values = probabilities(found.scores.double(), self.wrapper.score_kind).numpy()
         targets = self.data.inner_targets
         result = {

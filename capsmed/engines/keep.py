@@ -12,8 +12,10 @@ import torch
 
 from capsmed import atomic
 from capsmed.config import Experiment
+from capsmed.engines import diverged
 from capsmed.engines.fit import Fitted
 from capsmed.engines.fits import Fit
+from capsmed.engines.learning import learning_facts
 from capsmed.engines.predict import choose_examples, predict, reconstruct
 from capsmed.engines.run_data import RunData
 from capsmed.engines.run_folder import read_table, write_table
@@ -21,8 +23,12 @@ from capsmed.engines.run_folder import read_table, write_table
 
 def keep(
     fit: Fit, experiment: Experiment, data: RunData, fitted: Fitted, device: torch.device
-) -> None:
-    """Write a fold's predictions, examples and, last, the ``fold.json`` that marks it finished."""
+) -> dict[str, Any]:
+    """Write a fold's predictions, examples and, last, the ``fold.json`` that marks it finished.
+
+    Returns:
+        What it has learnt: the facts that `capsmed.metrics.diagnosis` judges.
+    """
     test = data.positions(fit, "test")
     view = data.patches.view(test, augment=False, seed_key=fit.key)
     training = experiment.training
@@ -33,6 +39,8 @@ def keep(
         device=device,
         precision=training.precision,
     )
+    diverged.check_predictions(fit.folder, values)
+    learning = learning_facts(fit, experiment, data, fitted, device, values)
     if idist.get_rank() == 0:
         rows = data.cohort.included.iloc[test]
         write_table(
@@ -42,8 +50,10 @@ def keep(
         counts = {
             f"n_{part}": len(data.positions(fit, part)) for part in ("train", "inner", "test")
         }
-        atomic.write_json(fit.folder / "fold.json", {**_fold_facts(fit, fitted), **counts})
+        record = {**_fold_facts(fit, fitted), **counts, "learning": learning}
+        atomic.write_json(fit.folder / "fold.json", record)
     idist.barrier()
+    return learning
 
 
 def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
@@ -58,6 +68,8 @@ def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
         "threshold_method": "fixed",
         "recalibration": None,
         "parameters": fitted.parameters,
+        "frozen": fitted.frozen,
+        "weights": fitted.taken.record() if fitted.taken else None,
         "stopped_epoch": fitted.stopped_epoch,
         "chosen_epoch": fitted.chosen_epoch,
         "seconds": round(float(history["seconds"].astype(float).sum()), 1),

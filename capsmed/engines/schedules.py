@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> LRScheduler:
@@ -48,8 +49,14 @@ def _off_the_ends(warmup: float, steps: int) -> float:
 
 
 def cosine(optimizer: Optimizer, total_steps: int, end: float = 0.0) -> LRScheduler:
-    """Fall by half a cosine to the learning rate ``end``."""
-    return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=end)
+    """Fall by half a cosine to the learning rate ``end``; scaled parts to as many times that."""
+    group = optimizer.param_groups[0]
+    last = end * group.get("lr_scale", 1.0) / (group["lr"] or 1.0)
+
+    def factor(step: int) -> float:
+        return last + (1 - last) * (1 + math.cos(math.pi * step / total_steps)) / 2
+
+    return LambdaLR(optimizer, factor)
 
 
 def exponential(

@@ -12,8 +12,9 @@ from capsmed import atomic, config
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
+from capsmed.engines import weights
 from capsmed.engines.run_folder import RunFolder
-from capsmed.errors import ConfigError, DataError
+from capsmed.errors import CheckpointError, ConfigError, DataError
 
 _FIRST_FILES = {"cohort.csv", "splits.csv", "private"}  # all that is there before config.yaml
 
@@ -34,6 +35,7 @@ def open_run(
     """
     if (run.path / "config.yaml").exists():
         _check_same(run, config.shareable(experiment), cohort, splits)
+        _check_weights(run, experiment, base)
         for left in run.path.rglob(".*.part"):  # of a write that was killed
             left.unlink()
     else:
@@ -107,6 +109,9 @@ def _write(
         ids["image"] = cohort.table["image"]
     ids["folder"] = config.cohort_folder(experiment, base)
     run.write_private("ids.csv", ids)
+    if experiment.weights.file is not None:
+        folder = config.weights_folder(experiment, base)
+        run.write_private("weights.csv", pd.DataFrame({"folder": [folder]}))
     run.write_private("salt.csv", pd.DataFrame({"salt": [salt]}))
     atomic.write_text(run.path / "config.yaml", config.dump(config.shareable(experiment)))
 
@@ -114,7 +119,7 @@ def _write(
 def _check_same(
     run: RunFolder, experiment: Experiment, cohort: Cohort, splits: pd.DataFrame
 ) -> None:
-    before = _lines(config.load_run(run.path).experiment)
+    before = _lines(config.shareable(config.load_run(run.path).experiment))
     now = _lines(experiment)
     if before != now:
         changed = [line.strip() for line in now if line not in before][:5] or ["a removed key"]
@@ -133,6 +138,18 @@ def _check_same(
         raise DataError(
             f"{run.path}: expected the labels and images this run was started with, got changed "
             "ones (the cohort has changed); start a new run with --out"
+        )
+
+
+def _check_weights(run: RunFolder, experiment: Experiment, base: Path) -> None:
+    recorded = run.path / "environment.json"
+    if not recorded.exists():
+        return
+    known = run.read_json(recorded.name).get("weights_digest")
+    if known != weights.digest(experiment.weights, base):
+        raise CheckpointError(
+            f"{run.path}: expected the file of weights this run was started with, got one of the "
+            "same name with other content; start a new run with --out"
         )
 
 

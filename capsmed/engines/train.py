@@ -13,7 +13,7 @@ import torch
 
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchSet
-from capsmed.engines import build, components, environment
+from capsmed.engines import build, components, environment, learning, weights
 from capsmed.engines.display import Display
 from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
@@ -23,6 +23,7 @@ from capsmed.engines.keep import keep
 from capsmed.engines.precision import choose_device
 from capsmed.engines.run_data import RunData, read_data
 from capsmed.engines.run_folder import RunFolder
+from capsmed.engines.shortage import memory_told
 from capsmed.engines.start import check_folder, open_run
 
 _NOISY = ("ignite.distributed.launcher.Parallel", "ignite.distributed.auto.auto_model")
@@ -58,16 +59,17 @@ def train(
         ConfigError: wrong component or option, absent device, or another configuration resumed.
         DataError: the cohort cannot be used as it is.
         CheckpointError: a checkpoint is damaged or of another network.
+        TrainingError: loss or weights are no longer finite.
     """
     components.check_components(experiment, allow_import)
-    build.check_fit(experiment)
+    build.check_fit(experiment, base)
     run = RunFolder(Path(out or experiment.output or Path("runs") / experiment.name))
     check_folder(run, resume)
     for name in _NOISY:
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
     job = _Job(experiment, base, run, command, data_root)
     device = choose_device(experiment.device)
-    with idist.Parallel(backend=_backend(device)) as parallel:
+    with memory_told(experiment), idist.Parallel(backend=_backend(device)) as parallel:
         parallel.run(_work, job, device)
     return run.path
 
@@ -121,24 +123,32 @@ def _train_all(
             "seeds": list(experiment.seeds),
             "data_digest": data.cohort.digest,
             "labels": asdict(Labels.of(data.cohort, experiment.split)),
+            "weights_digest": weights.digest(experiment.weights, job.base),
         }
         described = environment.describe(job.command, device, idist.get_world_size(), **facts)
         job.run.write_json("environment.json", described)
-    epochs = experiment.training.epochs
+    epochs, told = experiment.training.epochs, set[str]()
     with Display(epochs * len(waiting), enabled=first) as display:
         display.line(
             f"{len(data.cohort.included)} cases on {device}: {len(waiting)} trainings to do, "
             f"{finished} finished"
         )
         for number, fit in enumerate(waiting):
-            trainer = FoldTrainer(fit, experiment, data.cohort.classes, data.fold(fit), device)
+            trainer = FoldTrainer(
+                fit, experiment, data.cohort.classes, data.fold(fit), device, job.base
+            )
             if number == 0:
                 _announce(display, trainer, epochs * len(waiting), data.patches)
+            if fit.model not in told:
+                told.add(fit.model)
+                _announce_start(display, trainer)
             done = trainer.checkpoint.epoch
             fitted = trainer.run(display.epoch)
             display.skip(epochs - (fitted.stopped_epoch - done))
-            keep(fit, experiment, data, fitted, device)
+            facts = keep(fit, experiment, data, fitted, device)
             display.line(_fold_line(fit, fitted))
+            for text in learning.lines(facts):
+                display.line(f"  {text}")
 
 
 def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: PatchSet) -> None:
@@ -149,6 +159,17 @@ def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: Patc
         f"{found.parameters:,} parameters; about {minutes:.1f} min for {epochs} epochs and "
         f"{(found.step_bytes + pixels) / 2**20:.0f} MB of memory beside the libraries"
     )
+
+
+def _announce_start(display: Display, trainer: FoldTrainer) -> None:
+    """Say what is not fitted from chance: tensors of a checkpoint, frozen parts."""
+    if trainer.taken is not None:
+        display.line(f"{trainer.fit.model}: {trainer.taken.line()}")
+    parameters = list(trainer.wrapper.parameters())
+    frozen = sum(p.numel() for p in parameters if not p.requires_grad)
+    if trainer.wrapper.frozen:
+        total = sum(p.numel() for p in parameters)
+        display.line(f"{trainer.fit.model}: {frozen:,} of {total:,} parameters are frozen")
 
 
 def _fold_line(fit: Fit, fitted: Fitted) -> str:

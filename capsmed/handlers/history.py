@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
+import torch
 from ignite.engine import Engine, Events
+from torch import Tensor
 
 from capsmed import atomic
 
@@ -29,7 +31,8 @@ class History:
     def __init__(self, path: Path, epoch: int = 0) -> None:
         self.path = path
         self.rows = self._read(path, epoch)
-        self._started, self._loss, self._steps = 0.0, 0.0, 0
+        self._started = 0.0
+        self._losses: list[Tensor] = []
 
     def attach(self, engine: Engine) -> None:
         """Time the epoch and sum its loss; call :meth:`record` when it has been evaluated."""
@@ -38,7 +41,9 @@ class History:
 
     def record(self, engine: Engine, lr: float, inner: dict[str, float]) -> dict[str, Any]:
         """Append the finished epoch's row, write the file on rank 0, return the row."""
-        loss, steps = idist.all_reduce(self._loss), idist.all_reduce(self._steps)
+        # Read once an epoch: on a GPU, reading a loss makes the host wait for its step.
+        losses = torch.stack(self._losses).tolist() if self._losses else []
+        loss, steps = idist.all_reduce(sum(losses)), idist.all_reduce(len(losses))
         row = {
             "epoch": engine.state.epoch,
             "lr": lr,
@@ -55,12 +60,11 @@ class History:
         return row
 
     def _start(self, engine: Engine) -> None:
-        self._started, self._loss, self._steps = time.perf_counter(), 0.0, 0
+        self._started, self._losses = time.perf_counter(), []
 
     def _add(self, engine: Engine) -> None:
         output: Any = engine.state.output
-        self._loss += output["loss"].item()
-        self._steps += 1
+        self._losses.append(output["loss"].detach())
 
     def _dump(self, path: Path) -> None:
         with open(path, "w", encoding="utf-8", newline="") as file:

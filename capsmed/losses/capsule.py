@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from capsmed.losses.class_weights import Weights
 from capsmed.losses.margin import MarginLoss
 from capsmed.losses.reduction import REDUCTIONS, check_choice, reduce
 
@@ -22,9 +24,11 @@ class CapsuleLoss(nn.Module):
         weighting: ``"paper"``, or ``"released"``, where the margin loss is halved and averaged over
             classes while the reconstruction stays, and so weighs ``2 x classes`` times as much.
         reduction: ``mean`` or ``sum`` over the batch, or ``none`` for one value a sample.
-        m_plus: see `MarginLoss`, as the next two.
+        m_plus: see `MarginLoss`, as the next four.
         m_minus: length that another class is to stay below.
         down_weight: weight of the other classes.
+        focal: exponent of the relative violation.
+        class_weights: of the margin loss; the reconstruction of all classes weighs alike.
     """
 
     score_kinds = frozenset({"lengths", "multilabel"})  # of networks whose scores it can judge
@@ -37,11 +41,15 @@ class CapsuleLoss(nn.Module):
         m_plus: float = 0.9,
         m_minus: float = 0.1,
         down_weight: float = 0.5,
+        focal: float = 0.0,
+        class_weights: Weights = None,
     ) -> None:
         super().__init__()
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
         self.reconstruction_weight = reconstruction_weight
-        self.margin = MarginLoss("none", m_plus, m_minus, down_weight, weighting)
+        self.margin = MarginLoss(
+            "none", m_plus, m_minus, down_weight, weighting, focal, class_weights
+        )
 
     def forward(self, output: Tensor | Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Loss of what `TrainingWrapper` gave.
@@ -51,8 +59,22 @@ class CapsuleLoss(nn.Module):
                 ``image``; or the scores alone, ``[batch, classes]``.
             target: class indices or multi-hot, see `MarginLoss`.
         """
-        loss = self.margin(output, target)
+        terms = torch.stack(list(self.terms(output, target).values()))
+        return reduce(terms.sum(0), self.reduction)
+
+    def terms(self, output: Tensor | Mapping[str, Tensor], target: Tensor) -> dict[str, Tensor]:
+        """The weighted parts that the loss is the sum of, one value a sample ``[batch]``.
+
+        Args:
+            output: as for the loss itself.
+            target: as for the loss itself.
+
+        Returns:
+            ``margin`` and, where there is a decoder, ``reconstruction``.
+        """
+        terms = {"margin": self.margin(output, target)}
         if not isinstance(output, Tensor) and "reconstruction" in output:
             difference = output["reconstruction"].float() - output["image"].float()
-            loss = loss + self.reconstruction_weight * difference.square().flatten(1).sum(1)
-        return reduce(loss, self.reduction)
+            squares = difference.square().flatten(1).sum(1)
+            terms["reconstruction"] = self.reconstruction_weight * squares
+        return terms

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor, nn
 
+from capsmed.losses.class_weights import ClassWeights, Weights, of_each_class
 from capsmed.losses.reduction import REDUCTIONS, check_choice, reduce
 from capsmed.losses.targets import multi_hot, scores_of
 
@@ -20,6 +22,16 @@ class MarginLoss(nn.Module):
 
     Sabour et al. 2017 (arXiv 1710.09829), equation 4.
 
+    With ``focal`` each of the squared violations is multiplied by (violation / largest possible
+    violation) ** ``focal``, the largest being :math:`m^+` for a true class and :math:`1 - m^-` for
+    another: classes that are nearly right count less. Lin et al. 2017 (arXiv 1708.02002) do so
+    with cross-entropy, where one minus the true class's probability takes the violation's place.
+
+    With ``class_weights`` the term of a true class k weighs :math:`w_k`, the terms of the others
+    the mean weight of the sample's true classes: a sample of one class weighs as its class, which
+    in the mean is the same as showing it that much more often. (Weighing the terms of capsule k
+    by :math:`w_k` throughout would push the capsule of a rare class down by all other cases.)
+
     Args:
         reduction: ``mean`` or ``sum`` over the batch, or ``none`` for one value a sample.
         m_plus: length that a true class is to reach.
@@ -27,6 +39,12 @@ class MarginLoss(nn.Module):
         down_weight: weight lambda of the other classes.
         weighting: ``"paper"`` sums over classes; ``"released"`` takes half their mean, as the
             authors' released code does.
+        focal: exponent of the relative violation; 0: the paper's loss.
+        class_weights: see `ClassWeights`.
+
+    Raises:
+        ValueError: a word is unknown, ``focal`` is negative or not finite, the margins leave no
+            room for it, or a weight is wrong.
 
     >>> import torch
     >>> round(MarginLoss()(torch.tensor([[0.8, 0.3]]), torch.tensor([0])).item(), 6)
@@ -42,6 +60,8 @@ class MarginLoss(nn.Module):
         m_minus: float = 0.1,
         down_weight: float = 0.5,
         weighting: Literal["paper", "released"] = "paper",
+        focal: float = 0.0,
+        class_weights: Weights = None,
     ) -> None:
         super().__init__()
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
@@ -49,6 +69,8 @@ class MarginLoss(nn.Module):
         self.m_plus = m_plus
         self.m_minus = m_minus
         self.down_weight = down_weight
+        self.focal = self._check_focal(focal)
+        self.class_weights = ClassWeights(class_weights)
 
     def forward(self, output: Tensor | Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Loss of capsule lengths.
@@ -59,12 +81,31 @@ class MarginLoss(nn.Module):
                 ``[batch, classes]``.
 
         Raises:
-            ValueError: the target's shape or classes do not fit.
+            ValueError: the target's shape or classes, or the number of weights, do not fit.
         """
         lengths = scores_of(output)
-        true = multi_hot(target, lengths.shape[1]).to(lengths.dtype)
-        present = true * (self.m_plus - lengths).clamp_min(0).square()
-        absent = (1 - true) * (lengths - self.m_minus).clamp_min(0).square()
+        classes = lengths.shape[1]
+        true = multi_hot(target, classes).to(lengths.dtype)
+        present = true * self._term(self.m_plus - lengths, self.m_plus)
+        absent = (1 - true) * self._term(lengths - self.m_minus, 1 - self.m_minus)
         per_class = present + self.down_weight * absent
+        per_class = per_class * of_each_class(true, self.class_weights(classes))
         paper = self.weighting == "paper"
         return reduce(per_class.sum(1) if paper else per_class.mean(1) / 2, self.reduction)
+
+    def _term(self, violation: Tensor, largest: float) -> Tensor:
+        violation = violation.clamp_min(0)
+        if not self.focal:
+            return violation.square()
+        # one power: the gradient of violation ** focal alone is infinite at 0 for focal < 1
+        return violation.pow(2 + self.focal) / largest**self.focal
+
+    def _check_focal(self, focal: float) -> float:
+        if not (math.isfinite(focal) and focal >= 0):
+            raise ValueError(f"focal: expected 0 or more, got {focal}")
+        if focal and not (self.m_plus > 0 and self.m_minus < 1):
+            raise ValueError(
+                "focal: expected m_plus above 0 and m_minus below 1 with it, "
+                f"got {self.m_plus} and {self.m_minus}"
+            )
+        return focal

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from monai.networks.layers.factories import LayerFactory, split_args
 from torch import nn
 
+from capsmed import third_party
+
 Routing = LayerFactory(name="Routing", description="How votes become the poses of higher capsules.")
 NETWORKS: dict[str, type[nn.Module]] = {}
+BACKBONES: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register(name: str, cls: type) -> None:
@@ -58,7 +61,7 @@ def _routing_called(name: str) -> type[nn.Module]:
     known = sorted(known.lower() for known in Routing.names)
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = (f"; did you mean {near[0]!r}?" if near else "") + third_party.failed()
         raise ValueError(f"routing: expected one of {', '.join(known)}, got {name!r}{hint}")
     return Routing[name]
 
@@ -78,6 +81,22 @@ def register_network(name: str, cls: type[nn.Module]) -> None:
         raise ValueError(_taken("networks", name, taken, cls))
 
 
+def register_backbone(name: str, build: Callable[..., nn.Module]) -> None:
+    """Make ``build`` known as a backbone called ``name``.
+
+    Args:
+        name: an identifier.
+        build: a class or function of ``spatial_dims, in_channels, input_size`` and options, whose
+            module gives a feature map, a list of maps, or tokens; see `CapsuleClassifier`.
+
+    Raises:
+        ValueError: the name belongs to another class or function.
+    """
+    taken = BACKBONES.setdefault(name, build)
+    if not _is_same_class(taken, build):
+        raise ValueError(_taken("backbones", name, taken, build))
+
+
 def add_class(factory: LayerFactory, name: str, cls: type) -> None:
     """Add ``cls`` to ``factory`` as ``name`` (upper or lower case alike).
 
@@ -92,14 +111,15 @@ def add_class(factory: LayerFactory, name: str, cls: type) -> None:
         raise ValueError(_taken(factory.name, name, factory[name], cls))
 
 
-def _is_same_class(first: type, second: type) -> bool:
+def _is_same_class(first: Callable[..., Any], second: Callable[..., Any]) -> bool:
     """True for one class, also when its module was reloaded in between."""
     places = {(cls.__module__, cls.__qualname__) for cls in (first, second)}
     return first is second or len(places) == 1
 
 
-def _taken(where: str, name: str, taken: type, cls: type) -> str:
+def _taken(where: str, name: str, taken: Callable[..., Any], cls: Callable[..., Any]) -> str:
     return (
         f"{where}: expected a free name, got {name!r}, which is "
-        f"{taken.__module__}.{taken.__qualname__}; register {cls.__qualname__} under another name"
+        f"{taken.__module__}.{taken.__qualname__}; "
+        f"register {cls.__module__}.{cls.__qualname__} under another name"
     )

@@ -20,7 +20,7 @@ def probabilities(scores: Tensor, kind: str) -> Tensor:
 
     Returns:
         ``[batch, classes]``; each row sums to one unless multilabel. All-zero lengths give equal
-        probabilities.
+        probabilities, NaN stays NaN.
 
     Raises:
         ValueError: ``kind`` is unknown.
@@ -33,7 +33,7 @@ def probabilities(scores: Tensor, kind: str) -> Tensor:
     if kind == "lengths":
         total = scores.sum(dim=-1, keepdim=True)
         shares = scores / total.clamp_min(torch.finfo(scores.dtype).tiny)
-        return torch.where(total > 0, shares, torch.full_like(scores, 1 / scores.shape[-1]))
+        return torch.where(total == 0, torch.full_like(scores, 1 / scores.shape[-1]), shares)
     if kind == "multilabel":
         return scores
     raise ValueError(f"kind: expected one of {list(SCORE_KINDS)}, got {kind!r}")

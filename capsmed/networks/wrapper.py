@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from monai.data import MetaTensor
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from capsmed.losses.targets import multi_hot
+from capsmed.networks.layers.plain import plain
+from capsmed.networks.parts import freeze, rest
 
 
 class TrainingWrapper(nn.Module):
@@ -20,11 +22,24 @@ class TrainingWrapper(nn.Module):
 
     Args:
         network: gives class scores; where it also has ``capsules`` and a ``decoder``, these run.
+        frozen: names of the network's parts that do not learn, such as ``["backbone"]``: their
+            parameters need no gradient, and they stay in evaluation mode while the rest trains.
+
+    Raises:
+        ValueError: a name in ``frozen`` is unknown, or nothing is left to learn.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, frozen: Sequence[str] = ()) -> None:
         super().__init__()
         self.network = network
+        self.frozen = tuple(frozen)
+        freeze(network, self.frozen)
+
+    def train(self, mode: bool = True) -> TrainingWrapper:
+        """Set training or evaluation mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        rest(self.network, self.frozen)
+        return self
 
     @property
     def score_kind(self) -> str:
@@ -44,7 +59,7 @@ class TrainingWrapper(nn.Module):
             ``scores [batch, classes]`` and ``image``; of capsule networks also ``poses
             [batch, classes, dim]``, and with a decoder ``reconstruction``, shaped as ``image``.
         """
-        image = _plain(image)
+        image = plain(image)
         capsules: Any = getattr(self.network, "capsules", None)
         if capsules is None:
             return {"scores": self.network(image), "image": image}
@@ -60,8 +75,4 @@ def _mask(scores: Tensor, target: Tensor | None) -> Tensor:
     classes = scores.shape[1]
     if target is None:
         return F.one_hot(scores.argmax(dim=1), classes).to(scores.dtype)
-    return multi_hot(_plain(target), classes).to(scores.dtype)
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor
+    return multi_hot(plain(target), classes).to(scores.dtype)

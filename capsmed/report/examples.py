@@ -76,14 +76,14 @@ def example_plot(run: RunFiles) -> str | None:
 def _volumes(examples: list[Example], run: RunFiles) -> str:
     decoded = any(e.reconstruction is not None for e in examples)
     columns = 6 if decoded else 3
-    planes = PLANES if _in_mm(run) else INDEX_PLANES
+    planes = PLANES if in_mm(run) else INDEX_PLANES
     with figure(FULL if decoded else FULL * 0.62, 1.24 * len(examples) + 0.3, 0.03) as drawn:
         grid = drawn.subplots(len(examples), columns, squeeze=False)
         for axes, example in zip(grid, examples, strict=True):
             shown = [example.image] + ([example.reconstruction] if decoded else [])
             cuts = [cut for volume in shown for cut in _cuts(volume, run)]
             for place, cut in zip(axes, cuts, strict=True):
-                _show(place, cut)
+                show(place, cut)
             axes[0].set_ylabel(_caption(example, run), rotation=0, ha="right", va="center")
             axes[0].yaxis.label.set_fontsize(8)
         for k, place in enumerate(grid[0]):
@@ -102,14 +102,14 @@ def _pictures(examples: list[Example], run: RunFiles) -> str:
             axes.set_axis_off()
         for i, example in enumerate(examples):
             row, column = deep * (i // across), i % across
-            _show(grid[row, column], _picture(example.image, run))
+            show(grid[row, column], picture(example.image, run))
             grid[row, column].set_title(_caption(example, run), fontsize=8)
             if example.reconstruction is not None:
-                _show(grid[row + 1, column], _picture(example.reconstruction, run))
+                show(grid[row + 1, column], picture(example.reconstruction, run))
         return svg(drawn, "examples")
 
 
-def _in_mm(run: RunFiles) -> bool:
+def in_mm(run: RunFiles) -> bool:
     """Whether patches lie along RAS+; otherwise their axes are the file's own."""
     return (run.config.get("patch") or {}).get("spacing") is not None
 
@@ -119,19 +119,20 @@ def _cuts(volume: np.ndarray | None, run: RunFiles) -> Sequence[np.ndarray | Non
     if volume is None:
         return [None] * 3
     # Without millimetres nobody knows where the front is: the axes are shown as they are.
-    grey = volume[0] if _in_mm(run) else volume[0, ::-1, ::-1, ::-1]
+    grey = volume[0] if in_mm(run) else volume[0, ::-1, ::-1, ::-1]
     x, y, z = (n // 2 for n in grey.shape)
     return [grey[::-1, ::-1, z].T, grey[::-1, y, ::-1].T, grey[x, ::-1, ::-1].T]
 
 
-def _picture(image: np.ndarray, run: RunFiles) -> np.ndarray:
+def picture(image: np.ndarray, run: RunFiles) -> np.ndarray:
     """Index order x, y to rows and columns; a patch in mm has y pointing to the front, so up."""
-    turned = image[:, ::-1, ::-1] if _in_mm(run) else image
+    turned = image[:, ::-1, ::-1] if in_mm(run) else image
     upright = turned.transpose(2, 1, 0)
     return upright if len(image) == 3 else upright[..., 0]
 
 
-def _show(axes: Axes, pixels: np.ndarray | None) -> None:
+def show(axes: Axes, pixels: np.ndarray | None) -> None:
+    """Draw grey or colour pixels [rows, columns(, 3)] from 0 to 1, without frame or ticks."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

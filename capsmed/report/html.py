@@ -15,6 +15,10 @@ from markupsafe import Markup
 from capsmed import atomic
 from capsmed.report import cohort, words
 from capsmed.report.examples import example_plot
+from capsmed.report.inside import inside_content, inside_plots
+from capsmed.report.inside_files import read_inside
+from capsmed.report.learning import learning_content
+from capsmed.report.learning_plot import learning_plot
 from capsmed.report.methods import methods
 from capsmed.report.plots import (
     confusion_plot,
@@ -63,25 +67,35 @@ def draw(run: RunFiles) -> dict[str, str]:
         "scores": lambda: score_plot(run),
         "training": lambda: training_plot(run.folds) if _has_history(run) else None,
         "examples": lambda: example_plot(run),
+        "learning": lambda: learning_plot(run.folds),
     }
     drawn = {name: drawing() for name, drawing in drawings.items()}
+    inside = read_inside(run)
+    drawn |= inside_plots(inside, run) if inside else {}
     return {name: text for name, text in drawn.items() if text is not None}
 
 
 def render(run: RunFiles, plots: dict[str, str]) -> str:
     """The page as text."""
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_template),
     )
-    template = environment.from_string(
-        files("capsmed.report").joinpath("template.html.j2").read_text(encoding="utf-8")
-    )
+    template = environment.get_template("template.html.j2")
     return template.render(**_content(run), figures={k: inline(v) for k, v in plots.items()})
+
+
+def _template(name: str) -> str:
+    return files("capsmed.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _content(run: RunFiles) -> dict[str, Any]:
     metrics = run.metrics
     models = {run.model: metrics["model"], **metrics["baselines"]}
+    inside = read_inside(run)
     return {
         "run": run,
         "metrics": metrics,
@@ -98,6 +112,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "without_diameter": cohort.without_diameter(run),
         "methods": " ".join(methods(run)),
         "decoded": any("reconstruction" in fold.examples for fold in run.folds),
+        "inside": inside_content(inside, run) if inside else None,
+        "learning": learning_content(run),
         "environment": _flat(run.environment),
     }
 

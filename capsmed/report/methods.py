@@ -15,6 +15,7 @@ def methods(run: RunFiles) -> list[str]:
         *_data(config.get("data") or {}, config.get("patch") or {}),
         *_splits(config.get("split") or {}, run),
         *_training(config),
+        *_start(config),
         *_folds(run),
         *_statistics(run),
     ]
@@ -76,6 +77,19 @@ def _training(config: dict[str, Any]) -> list[str]:
         f"{early}; {training.get('sampling', 'natural')} sampling; seeds "
         f"{', '.join(str(s) for s in seeds)}.",
         f"Augmentation: {augmentation}." if augmentation else "No augmentation.",
+    ]
+
+
+def _start(config: dict[str, Any]) -> list[str]:
+    """Say what did not learn from chance at one rate: a checkpoint, frozen parts, scaled rates."""
+    weights, training = config.get("weights") or {}, config.get("training") or {}
+    frozen, scaled = training.get("freeze") or [], training.get("lr_scale") or {}
+    part = weights.get("into") or "the whole network"
+    rates = ", ".join(f"{name} × {factor:g}" for name, factor in scaled.items())
+    return [
+        f"Weights of {part} started from '{weights['file']}'." if weights.get("file") else "",
+        f"Frozen: {', '.join(frozen)}." if frozen else "",
+        f"Learning rate: {rates}." if rates else "",
     ]
 
 

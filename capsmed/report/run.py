@@ -42,6 +42,7 @@ class RunFiles:
     config_text: str
     environment: dict[str, Any]
     folds: list[Fold] = field(default_factory=list)
+    rivals: dict[str, list[Fold]] = field(default_factory=dict)
     evaluation: str = ""
 
     @property
@@ -91,8 +92,9 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
         splits=_table(run / "splits.csv") if evaluation is None else pd.DataFrame(),
         config=config,
         config_text=config_text,
-        environment=_json(run / "environment.json"),
+        environment=read_json(run / "environment.json"),
         folds=_folds(run) if evaluation is None else [],
+        rivals=_rivals(run) if evaluation is None else {},
         evaluation="" if evaluation is None else folder.name,
     )
 
@@ -105,6 +107,11 @@ def _config(path: Path, text: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(_unreadable(path))
     return content
+
+
+def _rivals(run: Path) -> dict[str, list[Fold]]:
+    """The folds of each baseline that was trained."""
+    return {folder.name: _folds(folder) for folder in sorted((run / "baselines").glob("*"))}
 
 
 def _folds(run: Path) -> list[Fold]:
@@ -125,9 +132,9 @@ def _fold(folder: Path) -> Fold:
         repeat,
         seed,
         number,
-        record=_json(record) if record.exists() else {},
+        record=read_json(record) if record.exists() else {},
         history=_history(history) if history.exists() else pd.DataFrame(),
-        examples=_arrays(examples) if examples.exists() else {},
+        examples=read_arrays(examples) if examples.exists() else {},
     )
 
 
@@ -138,7 +145,12 @@ def _history(path: Path) -> pd.DataFrame:
         raise CheckpointError(_unreadable(path)) from error
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file of a run.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
@@ -153,7 +165,12 @@ def _table(path: Path) -> pd.DataFrame:
         raise CheckpointError(_unreadable(path)) from error
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a JSON file of a run.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -161,7 +178,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _metrics(path: Path) -> dict[str, Any]:
-    content = _json(path)
+    content = read_json(path)
     if not {"classes", "positive", "model", "baselines"} <= content.keys():
         raise CheckpointError(_unreadable(path))
     return content

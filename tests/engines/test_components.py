@@ -24,6 +24,11 @@ def experiment(**components: object) -> Experiment:
     return Experiment(name="x", data=Data(cohort="demo"), **components)
 
 
+def on(backbone: object, **head: object) -> dict:
+    """A capsule head with options ``head`` on ``backbone``."""
+    return {"network": {"name": "capsule_classifier", "backbone": backbone, "head": head}}
+
+
 @pytest.fixture
 def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a package outside capsmed with a network in it."""
@@ -45,6 +50,8 @@ def test_the_defaults_are_right() -> None:
         {"optimizer": {"name": "adam", "lr": 1, "betas": [0.9, 0.99]}},
         {"schedule": {"name": "exponential", "gamma": 0.9, "steps": 10}},
         {"loss": {"name": "capsule", "weighting": "released"}},
+        {"network": {"name": "backbone_classifier", "backbone": ["vit", {"patch_size": 4}]}},
+        on("resnet18", routing=["DYNAMIC", {"iterations": 1}], output="lengths"),
     ],
 )
 def test_right_options_pass(components: dict) -> None:
@@ -65,6 +72,16 @@ def test_right_options_pass(components: dict) -> None:
             r"network\.routing: .* mean 'iterations'",
         ),
         ({"network": {"name": "capsnet", "routing": [1, 2, 3]}}, r"a name or \[name, options\]"),
+        ({"network": "capsule_classifier"}, r"network\.backbone: expected a value, got none"),
+        (on("densnet121"), r"network\.backbone: .*'densnet121'; did you mean 'densenet121'"),
+        (on(["resnet18", {"max_pol": False}]), r"network\.backbone: .* mean 'max_pool'"),
+        (on(["vit", {"input_size": [8, 8]}]), r"network\.backbone\.input_size: .*leave it out"),
+        (on({"resnet18": {}}), r"network\.backbone: expected a name or \[name, options\]"),
+        (on("vit", clas_dim=8), r"network\.head: expected one of bias, .* mean 'class_dim'"),
+        (on("vit", num_classes=0), r"network\.head\.num_classes: .*capsmed sets it"),
+        (on("vit", output="length"), r"network\.head\.output: expected .*, got 'length'"),
+        (on("vit", routing="dynamc"), r"network\.head\.routing: .* mean 'dynamic'"),
+        (on("vit", routing=["uniform", {"iterations": 3}]), r"head\.routing: .*got 'iterations'"),
         ({"optimizer": {"name": "adam", "params": []}}, r"optimizer\.params: .*leave it out"),
         ({"optimizer": "adamm"}, r"optimizer: .* mean 'adam'"),
         ({"schedule": {"name": "cosine", "gamma": 1}}, r"schedule: expected one of end, got 'gam"),

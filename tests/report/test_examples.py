@@ -33,12 +33,12 @@ def test_a_run_without_examples_has_no_figure(make_run):
 
 @pytest.mark.parametrize("colours", [1, 3])
 def test_a_picture_is_shown_as_it_lies_in_its_file(make_run, colours):
-    from capsmed.report.examples import _picture
+    from capsmed.report.examples import picture
 
     run = read_run(make_run(size=(8, 8)))
     image = np.zeros((colours, 5, 7))
     image[:, 4, 0] = 1  # last column, first row
-    shown = _picture(image, run)
+    shown = picture(image, run)
     assert shown.shape[:2] == (7, 5) and np.all(shown[0, 4] == 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from capsmed import third_party
 from capsmed.data import folders
 from capsmed.data.importers import affnist, dicom, folder, lidc, luna16, medmnist, mnist
 from capsmed.data.importers.contract import Imported, Importer, Options, Progress
@@ -21,7 +22,11 @@ def register(kind: str, importer: Importer) -> None:
         ValueError: another importer has the name already.
     """
     if IMPORTERS.setdefault(kind, importer) != importer:
-        raise ValueError(f"importers: expected a free name, got {kind!r}, which is taken")
+        taken, own = (part.read.__module__ for part in (IMPORTERS[kind], importer))
+        raise ValueError(
+            f"importers: expected a free name, got {kind!r}, which is {taken}; "
+            f"register that of {own} under another name"
+        )
 
 
 def read(
@@ -57,7 +62,7 @@ def _importer(kind: str) -> Importer:
     if kind not in IMPORTERS:
         raise DataError(
             f"cohort import: expected one of {', '.join(sorted(IMPORTERS))}, "
-            f"got {kind!r}{did_you_mean(kind, IMPORTERS)}"
+            f"got {kind!r}{did_you_mean(kind, IMPORTERS)}{third_party.failed()}"
         )
     return IMPORTERS[kind]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from capsmed.data.whole_sets.whole_set import WholeSet, names
 
 
-def read(source: Path) -> WholeSet:
-    """Read the digits; ``source`` is not looked at, and there is no official split."""
+def read() -> WholeSet:
+    """The 1,797 handwritten digits of scikit-learn, 8x8 pixels; there is no official split."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

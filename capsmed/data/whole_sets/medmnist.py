@@ -9,10 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from capsmed.data.whole_sets.whole_set import WholeSet, names, range_of
+from capsmed.data.whole_sets.whole_set import PARTS, WholeSet, names, range_of
 from capsmed.errors import DataError
-
-PARTS = ("train", "val", "test")
 
 
 def read(source: Path) -> WholeSet:

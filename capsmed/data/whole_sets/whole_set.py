@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from capsmed.data.volume import type_range
+from capsmed.errors import DataError
+
+PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,32 @@ class WholeSet:
     parts: list[str]
     case_ids: list[str]
     value_range: tuple[float, float]
+
+
+def check(found: WholeSet, where: str) -> None:
+    """Refuse what contradicts itself.
+
+    Args:
+        found: what a reader gave.
+        where: opens the message.
+
+    Raises:
+        DataError: no whole set, counts that differ, names used twice, parts or axes that are none.
+    """
+    if not isinstance(found, WholeSet):
+        raise DataError(f"{where}: expected a WholeSet, got {type(found).__name__}")
+    count = len(found.images)
+    if found.images.ndim not in (3, 4):
+        shape = list(found.images.shape)
+        raise DataError(f"{where}: expected images [case, ...] with 2 or 3 axes, got {shape}")
+    for what, listed in (("labels", found.labels), ("case_ids", found.case_ids)):
+        if len(listed) != count:
+            raise DataError(f"{where}: expected {count} {what}, one a case, got {len(listed)}")
+    if len(found.parts) not in (0, count) or not set(found.parts) <= set(PARTS):
+        got = f"{len(found.parts)} of {', '.join(sorted(set(found.parts)))}"
+        raise DataError(f"{where}: expected {count} parts of {', '.join(PARTS)} or none, got {got}")
+    if len(set(found.case_ids)) != count:
+        raise DataError(f"{where}: expected case_ids that differ, got some of them twice")
 
 
 def names(part: str, count: int) -> list[str]:

@@ -13,7 +13,7 @@ def named(spec: str | Sequence[Any] | None) -> str | tuple[Any, ...]:
     return spec or "" if isinstance(spec, str) or spec is None else tuple(spec)
 
 
-def per_stage(name: str, value: Any, stages: int) -> list[Any]:
+def per_stage(name: str, value: Any, stages: int, each: str = "each of channels") -> list[Any]:
     """Spread an option over the stages of an encoder.
 
     One value, or a list of one, serves all stages; otherwise there is one a stage.
@@ -29,7 +29,7 @@ def per_stage(name: str, value: Any, stages: int) -> list[Any]:
         return values * stages
     if len(values) != stages:
         raise ValueError(
-            f"{name}: expected 1 or {stages} values (one for each of channels), got {len(values)}"
+            f"{name}: expected 1 or {stages} values (one for {each}), got {len(values)}"
         )
     return values
 

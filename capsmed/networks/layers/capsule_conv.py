@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from capsmed.networks.blocks.options import PerAxis, resolve_padding
 from capsmed.networks.layers.conv_votes import ConvVotes
 from capsmed.networks.layers.fields import Fields, per_axis
+from capsmed.networks.layers.matrix_votes import MatrixVotes, matrix_side, noisy_identity, pose_rows
 from capsmed.networks.layers.squash import lengths
+from capsmed.networks.layers.votes import Votes
 from capsmed.networks.registry import build_routing
 
 
@@ -39,9 +41,14 @@ class CapsuleConv(nn.Module):
         bias: ask the routing for a bias on each type of higher capsule.
         init_scale: standard deviation of the weights at the start.
         competition: ``"location"`` or ``"map"``.
+        transform: ``"linear"``, or ``"matrix"`` for poses that are square matrices, row by row, and
+            transforms that multiply them (`MatrixVotes`): as in the paper, and with
+            ``in_dim`` times fewer numbers. They start at the identity plus ``init_scale`` of noise,
+            and ``out_dim`` is ``in_dim``.
 
     Raises:
-        ValueError: ``competition`` is another word, or a routing's or padding's option is wrong.
+        ValueError: ``competition`` or ``transform`` is another word, a pose has no square number of
+            components where it must, or a routing's or padding's option is wrong.
     """
 
     def __init__(
@@ -58,11 +65,19 @@ class CapsuleConv(nn.Module):
         bias: bool = False,
         init_scale: float = 0.05,
         competition: Literal["location", "map"] = "location",
+        transform: Literal["linear", "matrix"] = "linear",
     ) -> None:
         super().__init__()
         if competition not in ("location", "map"):
             raise ValueError(f"competition: expected 'location' or 'map', got {competition!r}")
+        if transform not in ("linear", "matrix"):
+            raise ValueError(f"transform: expected 'linear' or 'matrix', got {transform!r}")
+        if transform == "matrix" and in_dim != out_dim:
+            raise ValueError(
+                f"out_dim: expected {in_dim}, the in_dim, with matrix transforms, got {out_dim}"
+            )
         self.competition = competition
+        self.transform = transform
         self.in_types, self.in_dim = in_types, in_dim
         self.kernel_size = per_axis(kernel_size, spatial_dims)
         self.stride = per_axis(stride, spatial_dims)
@@ -70,8 +85,11 @@ class CapsuleConv(nn.Module):
         window = in_types
         for size in self.kernel_size:
             window *= size
-        self.weight = nn.Parameter(torch.empty(out_types, out_dim, in_dim, window))
-        nn.init.normal_(self.weight, std=init_scale)
+        if transform == "matrix":
+            self.weight = noisy_identity(out_types, matrix_side(in_dim), window, init_scale)
+        else:
+            self.weight = nn.Parameter(torch.empty(out_types, out_dim, in_dim, window))
+            nn.init.normal_(self.weight, std=init_scale)
         self.routing = build_routing(routing, (window, out_types, in_dim, out_dim), bias)
 
     def output_size(self, grid: Sequence[int]) -> tuple[int, ...]:
@@ -99,12 +117,22 @@ class CapsuleConv(nn.Module):
         Raises:
             ValueError: the grid is smaller than the kernel.
         """
-        fields = self.fields(grid)
+        count = self.fields(grid).count
         if activations is None and self.routing.needs_activations:
             activations = lengths(poses)
-        votes = ConvVotes(poses, self.weight, activations, fields, self.competition == "map")
-        higher, active = self.routing(votes)
-        return _maps(higher, fields.count), _maps(active.unsqueeze(2), fields.count).squeeze(2)
+        higher, active = self.routing(self.votes(poses, activations, grid=grid))
+        return _maps(higher, count), _maps(active.unsqueeze(2), count).squeeze(2)
+
+    def votes(
+        self, poses: Tensor, activations: Tensor | None = None, *, grid: Sequence[int]
+    ) -> Votes:
+        """The votes in all windows, folded into the batch; arguments as in `forward`."""
+        fields, shared = self.fields(grid), self.competition == "map"
+        if self.transform == "linear":
+            return ConvVotes(poses, self.weight, activations, fields, shared)
+        side = self.weight.shape[1]
+        rows = ConvVotes(pose_rows(poses, side), self.weight, activations, fields, shared)
+        return MatrixVotes(rows, side, fields.count)
 
     def fields(self, grid: Sequence[int]) -> Fields:
         """The windows over lower capsules on ``grid``."""

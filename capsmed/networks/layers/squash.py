@@ -34,6 +34,31 @@ def squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
     return vectors * ((squared + eps).sqrt() / (1 + squared))
 
 
+def exponential_squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
+    r"""Scale each vector to a length below one, more steeply near zero than `squash`.
+
+    .. math:: v = (1 - e^{-|s|}) \frac{s}{|s|}
+
+    Mazzia, Salvetti & Chiaberge 2021 (Efficient-CapsNet, arXiv 2101.12491). Short vectors keep
+    their length, where `squash` squares it. With :math:`\sqrt{|s|^2 + \epsilon}` for the length,
+    value and gradient are finite at a zero vector.
+
+    Args:
+        vectors: any shape.
+        dim: the axis that holds the vectors' components.
+        eps: added to the squared length under the root.
+
+    Returns:
+        A tensor of the same shape.
+
+    >>> import torch
+    >>> exponential_squash(torch.tensor([3.0, 4.0])).norm().item()  # 1 - exp(-5)
+    0.993262...
+    """
+    length = ((vectors * vectors).sum(dim, keepdim=True) + eps).sqrt()
+    return vectors * (-torch.expm1(-length) / length)
+
+
 def lengths(poses: Tensor) -> Tensor:
     """Lengths ``[...]`` of ``poses [..., dim]``; the gradient at a zero pose is zero."""
     return torch.linalg.vector_norm(poses, dim=-1)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from capsmed.networks.layers import contraction
+from capsmed.networks.layers.plain import plain
 
 
 def exporting() -> bool:
@@ -99,7 +100,7 @@ class LinearVotes(Votes):
         grid: tuple[int, ...] = (),
     ) -> None:
         dtype = torch.promote_types(weight.dtype, torch.float32)
-        self.poses = poses.to(dtype)
+        self.poses = plain(poses).to(dtype)
         self.activations = activations
         self.grid = grid
         self.out_capsules = weight.shape[0]

@@ -56,6 +56,8 @@ class CapsNet(nn.Module):
     6804224
     """
 
+    reference = "Sabour, Frosst & Hinton 2017, arXiv 1710.09829, figure 1"
+
     def __init__(
         self,
         spatial_dims: int,

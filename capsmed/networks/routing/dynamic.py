@@ -57,7 +57,7 @@ class DynamicRouting(IterativeRouting):
         """See `BaseRouting.couplings`."""
         logits = couplings = None
         for _ in range(self.iterations - 1):
-            agreement = votes.agreement(self._poses(votes, couplings))
+            agreement = self._agreement(votes, self._poses(votes, couplings))
             logits = agreement if logits is None else logits + agreement
             couplings = votes.share(logits)
         return couplings
@@ -66,6 +66,10 @@ class DynamicRouting(IterativeRouting):
         """See `BaseRouting.settle`."""
         poses = self._poses(votes, couplings)
         return poses, lengths(poses)
+
+    def _agreement(self, votes: Votes, poses: Tensor) -> Tensor:
+        """What a pass adds to the logits, ``[batch, out, in]``."""
+        return votes.agreement(poses)
 
     def _poses(self, votes: Votes, couplings: Tensor | None) -> Tensor:
         mixed = votes.mix(couplings)

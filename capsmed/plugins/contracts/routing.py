@@ -232,7 +232,7 @@ def computes_in_float32_under_autocast(case: Case) -> None:
     expected = layer(poses, *rest)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = layer(poses.bfloat16(), *rest)
-        found[1].sum().backward()
+        (found[0].sum() + found[1].sum()).backward()
     kinds = {found[0].dtype, found[1].dtype, layer.weight.grad.dtype}  # type: ignore[union-attr]
     assert kinds == {torch.float32}, f"expected float32 throughout, got {kinds}"
     assert_close(found, expected, atol=2e-2, rtol=2e-2)

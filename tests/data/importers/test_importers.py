@@ -56,7 +56,9 @@ def test_a_folder_in_use_is_not_written_to(pictures, tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected a free name, got 'mnist', which is taken"):
+    with pytest.raises(
+        ValueError, match=r"expected a free name, got 'mnist', which is capsmed\.data"
+    ):
         importers.register("mnist", Importer(lambda *_: Imported(Path(), 0), "another"))
 
 

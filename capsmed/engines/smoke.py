@@ -1,0 +1,184 @@
+"""Before a long run: can this configuration learn a handful of cases by heart?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from capsmed.config import Component, Experiment
+from capsmed.data.patches import PatchSet
+from capsmed.engines import build, components, diverged
+from capsmed.engines.fit import FoldData, FoldTrainer
+from capsmed.engines.fits import Fit, list_fits
+from capsmed.engines.learning import options, training_facts
+from capsmed.engines.precision import PrecisionInferer, choose_device
+from capsmed.engines.predict import choose_examples
+from capsmed.engines.run_data import read_data
+from capsmed.engines.shortage import memory_told
+from capsmed.errors import TrainingError
+from capsmed.metrics.advice import advice
+from capsmed.metrics.diagnosis import diagnose
+from capsmed.metrics.learning import part_facts
+
+CASES = 8
+SECONDS = 60.0
+STEADY = 3  # steps in a row that must be right: a jumping network hits the answer by chance
+
+
+@dataclass(frozen=True)
+class Smoke:
+    """How it went: cases right of all, steps, seconds, the loss before and after."""
+
+    right: int
+    cases: int
+    steps: int
+    seconds: float
+    first_loss: float
+    last_loss: float
+    rate: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case was right."""
+        return self.right == self.cases
+
+    @property
+    def sentence(self) -> str:
+        """'smoke: 8 of 8 right after 23 steps, 4 s'."""
+        return (
+            f"smoke: {self.right} of {self.cases} right after {self.steps} steps, "
+            f"{self.seconds:.0f} s (loss {self.first_loss:.3g} to {self.last_loss:.3g}, "
+            f"constant learning rate {self.rate:g})"
+        )
+
+
+def smoke(
+    experiment: Experiment,
+    *,
+    base: Path,
+    data_root: Path | None = None,
+    allow_import: Collection[str] = (),
+    seconds: float = SECONDS,
+) -> Smoke:
+    """Overfit up to eight cases of the first fold's training part; no run folder is written.
+
+    Network, loss, optimiser, starting weights, frozen parts, clipping, device and precision are
+    the configuration's; the learning rate stays at ``optimizer.lr`` (a schedule's peak), and
+    nothing is augmented.
+
+    Args:
+        experiment: the checked configuration.
+        base: folder that relative paths are relative to.
+        data_root: folder that the table's image paths are relative to, instead of the table's.
+        allow_import: packages that dotted component names may come from.
+        seconds: time limit, of the training alone.
+
+    Raises:
+        ConfigError: as for training.
+        DataError: as for training.
+        TrainingError: not every case was right in time, or the loss was not finite; with the
+            figures reached, what is wrong and what to try.
+    """
+    components.check_components(experiment, allow_import)
+    build.check_fit(experiment, base)
+    device = choose_device(experiment.device)
+    with memory_told(experiment):
+        data = read_data(experiment, base, data_root)
+        first = list_fits(Path(), experiment, data.splits)[0]
+        training = data.positions(first, "train")
+        chosen = choose_examples(data.patches.targets.numpy()[training].tolist(), CASES)
+        cases = np.sort(training[chosen])
+        trainer = _trainer(
+            experiment, first, data.patches, cases, data.cohort.classes, device, base
+        )
+        result = _overfit(trainer, seconds)
+        if not result.passed:
+            raise TrainingError(
+                f"{result.sentence}; {_reasons(trainer, data.patches, cases, result)}"
+            )
+    return result
+
+
+def _trainer(
+    experiment: Experiment,
+    fit: Fit,
+    patches: PatchSet,
+    cases: np.ndarray,
+    classes: tuple[str, ...],
+    device: torch.device,
+    base: Path,
+) -> FoldTrainer:
+    """The first fold's trainer, but on these cases alone and at a constant learning rate."""
+    few = {"batch_size": len(cases), "workers": 0, "ema": 0.0, "sampling": "natural"}
+    changed = {
+        "schedule": Component(name="constant"),
+        "training": experiment.training.model_copy(update=few),
+    }
+    view = patches.view(cases, augment=False, seed_key=fit.key)
+    targets = patches.targets.numpy()[cases]
+    data = FoldData(view, None, targets, np.empty(0, int))
+    return FoldTrainer(fit, experiment.model_copy(update=changed), classes, data, device, base)
+
+
+def _overfit(trainer: FoldTrainer, seconds: float) -> Smoke:
+    """Step until every case is right `STEADY` times in a row, or the time is over."""
+    batch: Any = next(iter(trainer.loader))
+    image, label = batch["image"].to(trainer.device), batch["label"].to(trainer.device)
+    started, steps, steady, losses = time.monotonic(), 0, 0, [0.0, 0.0]
+    right = _right(trainer, image, label)
+    while steady < STEADY and time.monotonic() - started < seconds:
+        losses[1 if steps else 0] = losses[1] = _step(trainer, image, label, steps + 1)
+        steps += 1
+        right = _right(trainer, image, label)
+        steady = steady + 1 if right == len(label) else 0
+    spent = time.monotonic() - started
+    rate = float(trainer.optimizer.defaults["lr"])
+    counted = steps - STEADY + 1 if steady == STEADY else steps
+    return Smoke(right, len(label), counted, spent, losses[0], losses[1], rate)
+
+
+def _step(trainer: FoldTrainer, image: torch.Tensor, label: torch.Tensor, number: int) -> float:
+    wrapper, infer = trainer.wrapper, PrecisionInferer(trainer.experiment.training.precision)
+    wrapper.train()
+    trainer.optimizer.zero_grad()
+    loss = trainer.loss(infer(image, wrapper, label), label).mean()
+    value = float(loss.detach())
+    if not np.isfinite(value):
+        where = diverged.blame(trainer, image, label)
+        raise TrainingError(
+            f"smoke: expected a finite loss, got {value} in step {number}: {where}; "
+            f"try {', or '.join(advice('not_finite'))}"
+        )
+    loss.backward()
+    clip = trainer.experiment.training.clip
+    if clip:
+        torch.nn.utils.clip_grad_norm_(wrapper.parameters(), clip)
+    with diverged.overflow_told(trainer, "smoke"):
+        trainer.optimizer.step()
+    return value
+
+
+@torch.no_grad()
+def _right(trainer: FoldTrainer, image: torch.Tensor, label: torch.Tensor) -> int:
+    infer = PrecisionInferer(trainer.experiment.training.precision)
+    scores = infer(image, trainer.wrapper.eval(), label)["scores"]
+    return int((scores.argmax(dim=1) == label).sum())
+
+
+def _reasons(trainer: FoldTrainer, patches: PatchSet, cases: np.ndarray, result: Smoke) -> str:
+    """What is wrong in the words of a finished fold's diagnosis."""
+    experiment = trainer.experiment
+    facts, values = training_facts(
+        trainer.wrapper, trainer.loss, patches, cases, experiment, trainer.device
+    )
+    facts["train"] = part_facts(patches.targets.numpy()[cases], values, np.arange(len(cases)))
+    facts["loss"] |= {"first": result.first_loss, "last": result.last_loss, "epochs": result.steps}
+    facts["options"] = options(experiment, trainer.fit.model)
+    found = [finding.sentence for finding in diagnose(facts)]
+    return "; ".join(found) or f"try {', or '.join(advice('too_slow', facts['options']))}"

@@ -1,0 +1,98 @@
+"""`train --smoke`: eight cases learnt by heart, or a plain word on why not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from capsmed.cli import main
+from capsmed.engines.smoke import smoke
+from capsmed.errors import TrainingError
+from tests.engines.blobs import tiny, write_blobs
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"network": {"norm": "BATCH", "dropout": 0.0}, "optimizer": {"name": "adam", "lr": 1e-2}}
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_eight_cases_are_learnt_and_nothing_is_written(blobs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = files(blobs.parent)
+    result = smoke(tiny(str(blobs), **QUICK), base=blobs.parent)
+    assert result.passed and result.cases == 8
+    assert result.sentence.startswith(f"smoke: 8 of 8 right after {result.steps} steps, ")
+    assert "constant learning rate 0.01" in result.sentence
+    assert files(tmp_path) == set() and files(blobs.parent) == before
+
+
+def test_a_smaller_training_part_is_taken_whole(tmp_path):
+    cohort = write_blobs(tmp_path, patients=10)
+    experiment = tiny(str(cohort), split={"inner": 0}, **QUICK)
+    assert smoke(experiment, base=tmp_path).cases == 5
+
+
+def test_a_network_that_cannot_learn_fails_with_its_figures_and_advice(blobs):
+    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": 0.0})
+    message = r"of 8 right after \d+ steps, .* did not learn.*went from .*; try .*optimizer\.lr"
+    with pytest.raises(TrainingError, match=message):
+        smoke(experiment, base=blobs.parent, seconds=0.5)
+
+
+def test_a_loss_that_is_not_finite_names_the_layer(blobs):
+    experiment = tiny(str(blobs), optimizer={"name": "sgd", "lr": 1e30})
+    with pytest.raises(TrainingError, match=r"got nan in step 2: the first layer .* 'primary"):
+        smoke(experiment, base=blobs.parent)
+
+
+def test_a_step_beyond_floats_is_told(blobs):
+    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": 1e38})
+    with pytest.raises(TrainingError, match="smoke: expected optimiser steps that fit into a floa"):
+        smoke(experiment, base=blobs.parent)
+
+
+def test_frozen_parts_stay_as_they_are_and_a_schedule_is_left_out(blobs):
+    experiment = tiny(
+        str(blobs), training={"freeze": ["encoder"], "ema": 0.9}, schedule="one_cycle", **QUICK
+    )
+    assert smoke(experiment, base=blobs.parent).rate == 0.01
+
+
+def command(*arguments: str) -> list[str]:
+    changes = ("--set", "data.limit=60", "--set", "evaluation.bootstrap=100", *arguments)
+    return ["train", "--config", "digits", "--device", "cpu", *changes]
+
+
+def test_the_command_says_how_it_went_and_what_comes_next(tmp_path):
+    out = tmp_path / "run 1"
+    done = CliRunner().invoke(main, command("--smoke", "--out", str(out)))
+    assert done.exit_code == 0, done.output
+    assert "smoke: 8 of 8 right after" in done.output
+    whole = "--set data.limit=60 --set evaluation.bootstrap=100"
+    assert f"whole training: capsmed train --config digits {whole} --out '{out}' --device cpu" in (
+        done.output
+    )
+    assert not out.exists()
+
+
+def test_a_failing_smoke_ends_with_exit_code_1():
+    done = CliRunner().invoke(main, command("--smoke", "--set", "optimizer.lr=1e38"))
+    assert done.exit_code == 1 and "Error: smoke: expected optimiser steps" in done.output
+
+
+@pytest.mark.slow
+def test_under_torchrun_only_the_first_process_works():
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    arguments = ["--nproc_per_node", "2", "-m", "capsmed", *command("--smoke")]
+    done = subprocess.run(
+        [*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("8 of 8 right") == 1

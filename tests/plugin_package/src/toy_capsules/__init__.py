@@ -1,0 +1,1 @@
+"""Components for capsmed: a routing, a backbone and a data source."""
