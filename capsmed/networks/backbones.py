@@ -25,8 +25,7 @@ from torch.nn import functional
 
 from capsmed import third_party
 from capsmed.errors import did_you_mean
-from capsmed.networks.blocks.options import PerAxis, named
-from capsmed.networks.layers.fields import per_axis
+from capsmed.networks.blocks.options import PerAxis, named, per_axis
 from capsmed.networks.registry import BACKBONES, register_backbone
 
 

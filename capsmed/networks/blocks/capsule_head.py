@@ -9,9 +9,8 @@ from typing import Any, Literal
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, resolve_padding
+from capsmed.networks.blocks.options import PerAxis, per_axis, resolve_padding
 from capsmed.networks.layers.capsules import CapsuleLinear, PrimaryCapsules
-from capsmed.networks.layers.fields import per_axis
 from capsmed.networks.layers.votes import exporting
 
 #: Class activations below this are logits on a straight line instead of on the logarithm.

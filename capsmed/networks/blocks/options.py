@@ -60,7 +60,7 @@ def conv_output_size(layer: Any, input_size: Sequence[int], where: str) -> tuple
     """
     dims = len(input_size)
     kernel, stride, padding = (
-        _axes(getattr(layer, name), dims) for name in ("kernel_size", "stride", "padding")
+        per_axis(getattr(layer, name), dims) for name in ("kernel_size", "stride", "padding")
     )
     least = [k - 2 * p for k, p in zip(kernel, padding, strict=True)]
     if any(n < m for n, m in zip(input_size, least, strict=True)):
@@ -71,5 +71,6 @@ def conv_output_size(layer: Any, input_size: Sequence[int], where: str) -> tuple
     return tuple((n - m) // s + 1 for n, m, s in zip(input_size, least, stride, strict=True))
 
 
-def _axes(value: PerAxis, count: int) -> tuple[int, ...]:
-    return (value,) * count if isinstance(value, int) else tuple(value)
+def per_axis(value: PerAxis, dims: int) -> tuple[int, ...]:
+    """One number an axis."""
+    return (value,) * dims if isinstance(value, int) else tuple(value)

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, resolve_padding
+from capsmed.networks.blocks.options import PerAxis, per_axis, resolve_padding
 from capsmed.networks.layers.conv_votes import ConvVotes
-from capsmed.networks.layers.fields import Fields, per_axis
+from capsmed.networks.layers.fields import Fields, unfold_windows
 from capsmed.networks.layers.matrix_votes import MatrixVotes, matrix_side, noisy_identity, pose_rows
 from capsmed.networks.layers.squash import lengths
 from capsmed.networks.layers.votes import Votes
@@ -121,7 +121,7 @@ class CapsuleConv(nn.Module):
         if activations is None and self.routing.needs_activations:
             activations = lengths(poses)
         higher, active = self.routing(self.votes(poses, activations, grid=grid))
-        return _maps(higher, count), _maps(active.unsqueeze(2), count).squeeze(2)
+        return unfold_windows(higher, count), unfold_windows(active.unsqueeze(2), count).squeeze(2)
 
     def votes(
         self, poses: Tensor, activations: Tensor | None = None, *, grid: Sequence[int]
@@ -137,8 +137,3 @@ class CapsuleConv(nn.Module):
     def fields(self, grid: Sequence[int]) -> Fields:
         """The windows over lower capsules on ``grid``."""
         return Fields(tuple(grid), self.kernel_size, self.stride, self.padding)
-
-
-def _maps(capsules: Tensor, windows: int) -> Tensor:
-    """``[batch x windows, types, dim]`` as ``[batch, types x windows, dim]``."""
-    return capsules.unflatten(0, (-1, windows)).transpose(1, 2).flatten(1, 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,6 +69,6 @@ class Fields:
         return self.gather(torch.arange(number, device=device), fill=number)
 
 
-def per_axis(value: int | Sequence[int], dims: int) -> tuple[int, ...]:
-    """One number an axis."""
-    return (value,) * dims if isinstance(value, int) else tuple(value)
+def unfold_windows(capsules: Tensor, windows: int) -> Tensor:
+    """``[batch x windows, types, dim]`` as ``[batch, types x windows, dim]``."""
+    return capsules.unflatten(0, (-1, windows)).transpose(1, 2).flatten(1, 2)

@@ -10,8 +10,8 @@ import torch
 from monai.networks.layers.factories import Conv, Pad, Pool
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, conv_output_size, resolve_padding
-from capsmed.networks.layers.fields import per_axis
+from capsmed.networks.blocks.options import PerAxis, conv_output_size, per_axis, resolve_padding
+from capsmed.networks.layers.fields import unfold_windows
 from capsmed.networks.layers.squash import lengths
 from capsmed.networks.layers.votes import DenseVotes
 from capsmed.networks.registry import build_routing
@@ -113,7 +113,7 @@ class SharedCapsuleConv(nn.Module):
         lower = self._by_location(self.mean(maps))
         competing = count if self.competition == "map" else 1
         higher, active = self.routing(_SharedVotes(votes, lower, active, competing))
-        return _maps(higher, count), _maps(active.unsqueeze(2), count).squeeze(2)
+        return unfold_windows(higher, count), unfold_windows(active.unsqueeze(2), count).squeeze(2)
 
     def _by_type(self, rows: Tensor, grid: Sequence[int]) -> Tensor:
         """``[batch, types x locations, dim]`` as ``[batch x types, dim, *grid]``."""
@@ -144,8 +144,3 @@ class _SharedVotes(DenseVotes):
         rows = logits.unflatten(0, (-1, self._competing)).flatten(1, 2)
         shares: Tensor = torch.softmax(rows, dim=1)
         return shares.unflatten(1, (self._competing, -1)).flatten(0, 1)
-
-
-def _maps(capsules: Tensor, locations: int) -> Tensor:
-    """``[batch x locations, types, dim]`` as ``[batch, types x locations, dim]``."""
-    return capsules.unflatten(0, (-1, locations)).transpose(1, 2).flatten(1, 2)
