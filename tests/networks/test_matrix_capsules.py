@@ -95,8 +95,8 @@ def test_both_layers_export_with_any_batch_and_trace(dims, routing):
 @pytest.mark.parametrize("competition", ["location", "map"])
 def test_gradients_through_matrix_convolutions_are_those_of_formed_votes(dims, competition):
     layer, poses, active = (x.double() for x in conv(dims, competition))
-    votes = layer.votes(poses, active, grid=GRIDS[dims][0])
-    lean = torch.autograd.grad(layer.routing(votes)[1].square().sum(), layer.weight)[0]
+    first, votes = (layer.votes(poses, active, grid=GRIDS[dims][0]) for _ in range(2))
+    lean = torch.autograd.grad(layer.routing(first)[1].square().sum(), layer.weight)[0]
     formed = DenseVotes(votes.dense(), votes.poses, votes.activations)
     formed.share = votes.share
     dense = torch.autograd.grad(layer.routing(formed)[1].square().sum(), layer.weight)[0]

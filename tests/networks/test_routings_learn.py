@@ -23,6 +23,7 @@ def digits():
     [
         ("consistent", None),
         ("em", None),
+        ("em", "batch"),  # longer primary capsules: with a min_variance of 0.001 it stalls
         ("self_attention", None),
         ("self_routing", "batch"),
         ("inverted_attention", None),

@@ -12,7 +12,7 @@ def em_routing(
     inverse_temperature: float = 0.01,
     decay: float = 0.95,
     amounts: str = "relative",
-    min_variance: float = 1e-4,
+    min_variance: float = 0.01,
     beta_u: np.ndarray | None = None,
     last_beta_a: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -38,6 +38,8 @@ class ConvVotes(LinearVotes):
         self.fields = fields
         self.types = weight.shape[3] // math.prod(fields.kernel)
         self._shared_out = shared_out
+        if shared_out:
+            self._index = fields.index(poses.device).flatten()
         folded = None if activations is None else self._windows(activations.unsqueeze(2))[:, 0]
         columns = self._windows(poses)
         super().__init__(columns.transpose(1, 2), weight, folded, fields.kernel)
@@ -53,8 +55,7 @@ class ConvVotes(LinearVotes):
         """See `Votes.share`."""
         if not self._shared_out:
             return super().share(logits)
-        count, locations = self.fields.count, math.prod(self.fields.grid)
-        index = self.fields.index(logits.device).flatten()
+        count, locations, index = self.fields.count, math.prod(self.fields.grid), self._index
         rows = logits.unflatten(0, (-1, count)).unflatten(3, (self.types, -1))
         rows = rows.permute(0, 2, 3, 1, 4)  # batch, out, types, windows, window locations
         best = rows.detach().amax(1).flatten(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -107,6 +108,7 @@ class LinearVotes(Votes):
         self.weight = weight.to(dtype)
         self._columns = self.poses.transpose(1, 2).contiguous()
         self._lean = torch.is_grad_enabled() and not exporting()
+        self._dense: Tensor | None = None
 
     def mix(self, couplings: Tensor | None) -> Tensor:
         """See `Votes.mix`; uniform couplings take a single matrix product."""
@@ -122,8 +124,11 @@ class LinearVotes(Votes):
         return form(self._columns, self.weight, poses)
 
     def dense(self) -> Tensor:
-        """See `Votes.dense`."""
-        return torch.einsum("bid,jedi->bije", self.poses, self.weight)
+        """See `Votes.dense`; formed once, with a gradient where these votes have one."""
+        if self._dense is None:
+            with torch.enable_grad() if self._lean else nullcontext():
+                self._dense = torch.einsum("bid,jedi->bije", self.poses, self.weight)
+        return self._dense
 
 
 class DenseVotes(Votes):

@@ -70,7 +70,8 @@ class EMRouting(IterativeRouting):
         inverse_temperature: :math:`\lambda`.
         decay: the 0.95 of the schedule, 0 to below 1; 0 holds the temperature constant.
         amounts: ``"relative"`` or ``"sum"``.
-        min_variance: :math:`\epsilon`, in the poses' unit squared.
+        min_variance: :math:`\epsilon`, in the poses' unit squared. At 0.001 the votes of transforms
+            that start small (``init_scale`` 0.05) let all activations reach one and stay there.
 
     Raises:
         ValueError: an option is out of its range.
@@ -92,7 +93,7 @@ class EMRouting(IterativeRouting):
         inverse_temperature: float = 0.01,
         decay: float = 0.95,
         amounts: Literal["relative", "sum"] = "relative",
-        min_variance: float = 1e-4,
+        min_variance: float = 0.01,
     ) -> None:
         super().__init__(in_capsules, out_capsules, in_dim, out_dim, iterations, gradient)
         if inverse_temperature <= 0:
@@ -114,21 +115,21 @@ class EMRouting(IterativeRouting):
 
     def couplings(self, votes: Votes) -> Tensor | None:
         """The assignments R of the last E step; see `BaseRouting.couplings`."""
-        dense, assignments = votes.dense(), None
+        assignments = None
         for number in range(self.iterations - 1):
-            fit = self._m_step(votes, dense, assignments, number)
+            fit = self._m_step(votes, assignments, number)
             assignments = votes.share(F.logsigmoid(fit.logits).unsqueeze(2) + log_density(fit))
         return assignments
 
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
         """The last M step; see `BaseRouting.settle`."""
-        fit = self._m_step(votes, votes.dense(), couplings, self.iterations - 1)
+        fit = self._m_step(votes, couplings, self.iterations - 1)
         return fit.means, fit.logits.sigmoid()
 
-    def _m_step(self, votes: Votes, dense: Tensor, assignments: Tensor | None, number: int) -> Fit:
+    def _m_step(self, votes: Votes, assignments: Tensor | None, number: int) -> Fit:
         weights, amounts = mixture.weigh(votes, assignments)
         means = votes.mix(weights)
-        squares = (dense - means.unsqueeze(1)).square()
+        squares = (votes.dense() - means.unsqueeze(1)).square()
         variances = torch.einsum("bji,bije->bje", weights, squares) + self.min_variance
         if self.amounts == "relative":
             amounts = amounts * (100 * self.out_capsules / self.in_capsules)

@@ -32,8 +32,9 @@ class SelfAttentionRouting(BaseRouting):
     follows these two; ``prior="logits"`` follows the words. The released code's squash and
     lengths have no finite gradient at a zero vector; these have.
 
-    In a `CapsuleConv` with ``competition="map"`` the sum over k weighs each lower capsule by one
-    over the number of windows that it lies in.
+    With ``competition="map"`` the sum over k is smaller: in a `CapsuleConv` it weighs each lower
+    capsule by one over the number of windows that it lies in, in a `SharedCapsuleConv` by one
+    over the number of locations.
 
     Args:
         in_capsules: number of lower capsules.

@@ -174,9 +174,9 @@ def full_gradient_equals_that_over_formed_votes(case: Case) -> None:
     layer = case.layer(torch.float64, **_full(case))
     poses, *rest = case.inputs(layer)
     poses.requires_grad_()
-    votes = layer.votes(poses, *rest)
-    lean = _gradients(layer.routing(votes), poses, layer.weight)
-    dense = _gradients(layer.routing(_dense(votes)), poses, layer.weight)
+    lean = _gradients(layer.routing(layer.votes(poses, *rest)), poses, layer.weight)
+    votes = _dense(layer.votes(poses, *rest))
+    dense = _gradients(layer.routing(votes), poses, layer.weight)
     assert_close(lean, dense, atol=1e-9, rtol=1e-9)
 
 
@@ -187,8 +187,8 @@ def last_gradient_holds_the_couplings(case: Case) -> None:
     layer = case.layer(torch.float64, gradient="last")
     poses, *rest = case.inputs(layer)
     poses.requires_grad_()
+    lean = _gradients(layer.routing(layer.votes(poses, *rest)), poses, layer.weight)
     votes = layer.votes(poses, *rest)
-    lean = _gradients(layer.routing(votes), poses, layer.weight)
     with torch.no_grad():
         couplings = layer.routing.couplings(votes)
     held = _gradients(layer.routing.settle(_dense(votes), couplings), poses, layer.weight)
