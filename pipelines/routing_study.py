@@ -2,7 +2,7 @@
 
 `configs/routing_digits.yaml` and `configs/routing_luna16.yaml` with each registered routing, three
 seeds; a study that was stopped goes on where it was. Steps are timed in turn (A B C A B C ...), so
-that a busy machine slows all alike. Writes study.csv and study.md. About 35 minutes on 2 cores.
+that a busy machine slows all alike. Writes study.csv and study.md. About 45 minutes on 2 cores.
 """
 
 from __future__ import annotations

@@ -203,3 +203,8 @@ def test_the_json_schema_knows_every_key_and_lets_a_component_be_a_word() -> Non
     kinds = schema["properties"]["network"]["anyOf"]
     assert {"type": "string"} in kinds
     assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("value", ["", "null", "''"])
+def test_weights_into_nothing_means_the_whole_network(value: str) -> None:
+    assert load("digits", [f"weights.into={value}"]).experiment.weights.into == ""

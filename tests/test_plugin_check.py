@@ -22,6 +22,8 @@ class Sound(nn.Module):
 
     def __init__(self, spatial_dims, in_channels, num_classes, input_size):
         super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"num_classes: expected 1 or more, got {num_classes}")
         self.linear = nn.Linear(in_channels, num_classes)
 
     def forward(self, image):

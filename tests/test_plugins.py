@@ -13,7 +13,7 @@ from capsmed.data.whole_sets import register_data_source
 from capsmed.engines import build, components
 from capsmed.errors import ConfigError, DataError
 from capsmed.losses import register_loss
-from capsmed.networks import NETWORKS
+from capsmed.networks import BACKBONES, NETWORKS, Routing
 from tests.engines.blobs import tiny
 
 NETWORK = """
@@ -74,6 +74,39 @@ def test_one_that_fails_is_reported_and_the_others_work(install, capsys, code, r
 def test_an_entry_point_that_names_nothing_is_reported(install, entry) -> None:
     install("", entry)
     assert plugins.load()[0].failure.startswith("AttributeError")
+
+
+HALF = """
+from capsmed.networks import BACKBONES, Routing, register
+class Half(Routing["uniform"]):
+    '''A routing that was registered in time.'''
+register("half", Half)
+BACKBONES["half"] = Half
+"""
+
+
+def test_what_a_plugin_registered_before_it_failed_is_forgotten(install) -> None:
+    install(HALF + NETWORK.format(name="half") + "1 / 0\n")
+    for _ in range(2):
+        (plugin,) = plugins.load()
+        assert plugin.failure.startswith("ZeroDivisionError") and not plugin.components
+        assert "HALF" not in Routing.names and "half" not in NETWORKS | BACKBONES
+
+
+def test_an_overwritten_routing_is_put_back(install) -> None:
+    install("from capsmed.networks import Routing\nRouting.components.pop('EM')\n")
+    em = Routing["em"]
+    (plugin,) = plugins.load()
+    assert plugin.failure.startswith("routings: expected 'em' to stay") and Routing["em"] is em
+
+
+def test_a_sound_plugin_shares_a_module_with_a_failed_one(install) -> None:
+    code = NETWORK.format(name="theirs") + "def fail():\n    1 / 0\n"
+    install(code, "a_bad = third_party:fail\nmine = third_party")
+    for _ in range(2):
+        bad, sound = plugins.load()
+        assert bad.failure.startswith("ZeroDivisionError") and not bad.components
+        assert sound.components == (("networks", "theirs"),) and "theirs" in NETWORKS
 
 
 def test_ctrl_c_while_a_plugin_is_imported_still_stops(install) -> None:

@@ -42,7 +42,7 @@ def inspect(
 ) -> None:
     """Look inside the capsules of a finished run: couplings, health, reconstructions."""
     from capsmed import plugins
-    from capsmed.engines.inside import inspect_run
+    from capsmed.engines.inside.look import inspect_run
     from capsmed.report import write_report
     from capsmed.report.inside_words import findings
 

@@ -30,7 +30,11 @@ def run_smoke(
 
     plugins.load()
     result = smoke(
-        loaded.experiment, base=loaded.base, data_root=data_root, allow_import=allow_import
+        loaded.experiment,
+        base=loaded.base,
+        data_root=data_root,
+        allow_import=allow_import,
+        tell=click.echo,
     )
     click.echo(result.sentence)
     click.echo(f"the whole training: {command}")

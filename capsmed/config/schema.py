@@ -242,13 +242,19 @@ class Training(Section):
     )
 
 
+def _whole_where_null(value: Any) -> Any:
+    return "" if value is None else value
+
+
 class Weights(Section):
     """Which part of the network starts from a checkpoint instead of from chance."""
 
     file: str | None = Field(
         None, description="a PyTorch or MONAI checkpoint; null: start from chance"
     )
-    into: str = Field("backbone", description="the part that it fills, by name; '': the whole")
+    into: Annotated[str, BeforeValidator(_whole_where_null)] = Field(
+        "backbone", description="the part that it fills, by name; '' or null: the whole"
+    )
     strict: Flag = Field(False, description="true: every tensor of the part must be in the file")
 
 

@@ -16,7 +16,7 @@ from capsmed.engines import components, weights
 from capsmed.engines.fits import ORDINARY_HEAD
 from capsmed.engines.shortage import one_line
 from capsmed.engines.weights import Taken
-from capsmed.errors import ConfigError
+from capsmed.errors import CheckpointError, ConfigError
 from capsmed.losses import count_classes
 from capsmed.networks import NETWORKS, TrainingWrapper, parts
 from capsmed.networks.blocks.encoder import ConvEncoder
@@ -155,7 +155,8 @@ def build_wrapper(
 
     Raises:
         ConfigError: the network does not fit the patches, or has no part of a given name.
-        CheckpointError: the weights' file cannot be used.
+        CheckpointError: the weights' file cannot be used, or does not fill what ``ordinary_head``
+            freezes.
     """
     component, _ = specification(experiment, model)
     network = build_network(component, experiment, num_classes)
@@ -164,11 +165,12 @@ def build_wrapper(
         frozen, scaled = experiment.training.freeze, experiment.training.lr_scale
         if model == ORDINARY_HEAD:
             frozen = tuple(sorted(set(frozen) & parts.names(network)))
+            weights.check_frozen(taken, network, frozen)
         else:
             parts.check(network, scaled, "lr_scale")
         return TrainingWrapper(network, frozen), taken
-    except ConfigError as error:
-        raise ConfigError(f"{model}: {error}") from error
+    except (ConfigError, CheckpointError) as error:
+        raise type(error)(f"{model}: {error}") from error
     except ValueError as error:
         raise ConfigError(f"{model}: training.{error}") from error
 

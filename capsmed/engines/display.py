@@ -62,8 +62,8 @@ class Display:
             return
         self.logged = now
         left = (now - self.started) / task.completed * ((task.total or 0) - task.completed)
-        epochs = f"{task.completed:.0f} of {task.total:.0f} epochs"
-        self.line(f"{text}; {epochs}, about {left / 60:.1f} min left")
+        epochs = f"{task.completed:.0f} of {counted(int(task.total or 0), 'epoch')}"
+        self.line(f"{text}; {epochs}, {duration(left)} left")
 
     def skip(self, epochs: int) -> None:
         """Take epochs that will not be run (early stop, finished fold) off the total."""
@@ -73,6 +73,24 @@ class Display:
     def line(self, text: str) -> None:
         """Print a line above the bar."""
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def counted(number: int, what: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "epoch"), counted(1200, "step")
+    ('1 epoch', '1,200 steps')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A rough time in words.
+
+    >>> duration(2), duration(100)
+    ('less than a minute', 'about 1.7 min')
+    """
+    return "less than a minute" if seconds < 60 else f"about {seconds / 60:.1f} min"
 
 
 def _name(fit: Fit) -> str:

@@ -47,12 +47,22 @@ OnEpoch = Callable[[Fit, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class FoldData:
-    """The parts of one fold: datasets of patches and the class indices of the training part."""
+    """The parts of one fold: datasets of patches and the class indices of their cases.
+
+    Attributes:
+        train: what is trained on.
+        inner: what epochs are compared by, or None.
+        train_targets: class indices of ``train``.
+        inner_targets: class indices of ``inner``.
+        weighed: class indices of the cases that class weights are counted on, where these are not
+            those of ``train``.
+    """
 
     train: PatchView
     inner: PatchView | None
     train_targets: np.ndarray
     inner_targets: np.ndarray
+    weighed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,8 @@ class FoldTrainer:
         torch.manual_seed(seeds.derive(*fit.key, 0))
         self.wrapper, self.taken = build.build_wrapper(experiment, fit.model, len(classes), base)
         self.wrapper.to(device)
-        cases = np.bincount(data.train_targets, minlength=len(classes)).tolist()
+        weighed = data.train_targets if data.weighed is None else data.weighed
+        cases = np.bincount(weighed, minlength=len(classes)).tolist()
         self.loss = build.build_loss(loss, cases).to(device)
         self.loader = self._training_loader()
         self.optimizer = build.build_optimizer(
@@ -157,7 +168,7 @@ class FoldTrainer:
             inner = self._evaluate_inner()
             diverged.check_inner(self, engine.state.epoch, inner)
             group = self.optimizer.param_groups[0]
-            rate = group["lr"] / group["lr_scale"]
+            rate = group["lr"] / group.get("lr_scale", 1.0)  # absent in runs of 0.1
             row = history.record(engine, rate, inner)
             engine.state.metrics = {k: v for k, v in row.items() if isinstance(v, float)}
             self.checkpoint.save(engine.state.epoch, -inner["loss"] if inner else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from capsmed.data.patches import PatchSet
 from capsmed.engines import build, components, diverged
 from capsmed.engines.fit import Fitted
 from capsmed.engines.fits import Fit
+from capsmed.engines.inside.probe import without_input
 from capsmed.engines.predict import collect, predict
 from capsmed.engines.run_data import RunData
 from capsmed.engines.run_folder import read_table
-from capsmed.metrics.advice import OPTIONS
+from capsmed.losses.class_weights import ClassWeights
+from capsmed.metrics.advice import OPTIONS, SETS
 from capsmed.metrics.diagnosis import diagnose, span
 from capsmed.metrics.learning import activation_facts, part_facts, spread
 from capsmed.networks import TrainingWrapper, probabilities
@@ -41,13 +43,15 @@ class LossTerms:
         self._cases = 0
 
     def __call__(self, output: Any, target: Tensor) -> Tensor:
-        """The loss itself."""
+        """The loss itself; of a loss that tells its parts, their sum."""
         terms: Any = getattr(self.loss, "terms", None)
-        if terms is not None:
-            for name, values in terms(output, target).items():
-                self._sums[name] = self._sums.get(name, 0.0) + float(values.sum())
-            self._cases += len(target)
-        return self.loss(output, target).mean()
+        if terms is None:
+            return self.loss(output, target).mean()
+        parts: dict[str, Tensor] = terms(output, target)
+        for name, values in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(values.sum())
+        self._cases += len(target)
+        return torch.stack(list(parts.values())).sum(0).mean()
 
     def means(self) -> dict[str, float]:
         """Mean of each part over the cases of all processes; empty for a loss that tells none."""
@@ -95,9 +99,10 @@ def learning_facts(
     cases, shares = zip(*(parts[name] for name in ("inner", "test") if name in parts), strict=True)
     parts["held_out"] = (np.concatenate(cases), np.concatenate(shares))
     for name, (cases, shares) in parts.items():
-        facts[name] = part_facts(patches.targets.numpy()[cases], shares, units[cases])
+        targets = patches.targets.numpy()[cases]
+        facts[name] = part_facts(targets, shares, units[cases], data.cohort.classes)
     facts["loss"] |= _history(fit.folder / "history.csv", fitted)
-    facts["options"] = options(experiment, fit.model)
+    facts |= settings(experiment, fit.model, fitted.loss, data.cohort.classes)
     return facts
 
 
@@ -123,10 +128,14 @@ def training_facts(
     values = probabilities(collector.scores.double(), kind).numpy()
     diverged.check_predictions("training part", values)
     target = patches.targets.numpy()[cases]
-    capsules = kind != "logits"
+    active = None
+    if kind != "logits":
+        some = patches.view(cases[:2], augment=False, seed_key=()).batch(cases[:2], 0)
+        silent = without_input(wrapper.network.eval(), some.to(device))
+        active = activation_facts(target, collector.scores.numpy(), silent.cpu().numpy())
     facts: dict[str, Any] = {
         "spread": spread(values),
-        "activations": activation_facts(target, collector.scores.numpy()) if capsules else None,
+        "activations": active,
         "loss": {"value": _finite(collector.loss), "terms": told.means()},
     }
     return facts, values
@@ -151,14 +160,35 @@ def sample(targets: np.ndarray, positions: np.ndarray, most: int = MOST_CASES) -
     return np.sort(np.concatenate(kept))
 
 
+def settings(
+    experiment: Experiment, model: str, loss: nn.Module, classes: Sequence[str]
+) -> dict[str, Any]:
+    """What advice depends on: ``options``, ``learning_rate``, and classes of weight 0."""
+    rate = experiment.optimizer.options.get("lr")
+    weights = [m.values for m in loss.modules() if isinstance(m, ClassWeights)]
+    none = [values.tolist() for values in weights if values is not None]
+    return {
+        "options": options(experiment, model),
+        "learning_rate": None if rate is None else float(rate),
+        "unweighed": [name for k, name in enumerate(classes) if any(v[k] == 0 for v in none)],
+    }
+
+
 def options(experiment: Experiment, model: str) -> list[str]:
-    """Those options, of all that advice names, which this model's network and loss have."""
+    """Those options, of all that advice names, which this model's network and loss have.
+
+    Without those that are set to what the advice would set them to.
+    """
     found = []
     for kind, component in zip(
         ("network", "loss"), build.specification(experiment, model), strict=True
     ):
         parameters = inspect.signature(components.resolve(kind, component.name)).parameters
-        found += [f"{kind}.{name}" for name in parameters]
+        for name, parameter in parameters.items():
+            key, value = f"{kind}.{name}", component.options.get(name, parameter.default)
+            value = value[0] if isinstance(value, (list, tuple)) and value else value
+            if key not in SETS or _text(value) != _text(SETS[key]):
+                found.append(key)
     return sorted(OPTIONS & set(found))
 
 
@@ -191,6 +221,10 @@ def _history(path: Path, fitted: Fitted) -> dict[str, Any]:
         "epochs": fitted.stopped_epoch,
         "chosen_epoch": fitted.chosen_epoch,
     }
+
+
+def _text(value: Any) -> str:
+    return str(value).upper()
 
 
 def _batch(experiment: Experiment) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -29,6 +30,13 @@ _GIVEN = {
     "backbone": {"spatial_dims", "in_channels", "input_size"},
     "head": {"spatial_dims", "in_channels", "num_classes", "input_size"},
     "routing": {"in_capsules", "out_capsules", "in_dim", "out_dim"},
+}
+_WORDS = {  # one, and several in a list
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    bool: ("true or false", "flags"),
+    type(None): ("null", "nulls"),
 }
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -58,9 +66,9 @@ def check_options(
             found.append((f"{place}.{name}", "expected no value, capsmed sets it; leave it out"))
         elif name not in own and not open_ended:
             found.append((place, unknown(name, own)))
-        elif name in hints and not _fits(value, hints[name]):
-            expected = _readable(hints[name])
-            found.append((f"{place}.{name}", f"expected {expected}, got {shown(value)}"))
+        elif name in hints and not _names_routing(name, value) and not _fits(value, hints[name]):
+            expected = f"expected {_readable(hints[name])}, got {shown(value)}"
+            found.append((f"{place}.{name}", expected + _nearest(value, hints[name])))
     for name, parameter in own.items():
         if parameter.default is parameter.empty and name not in options:
             found.append((f"{place}.{name}", "expected a value, got none; add it"))
@@ -70,8 +78,9 @@ def check_nested(
     place: str, constructor: Constructor, options: Mapping[str, Any], found: Mistakes
 ) -> None:
     """Check the parts that a network names in its options: routing, backbone, and capsule head."""
-    if "routing" in options:
-        _check_named("routing", f"{place}.routing", _routings(), options["routing"], found)
+    for name, value in options.items():
+        if _names_routing(name, value):
+            _check_named("routing", f"{place}.{name}", _routings(), value, found)
     if constructor in WITH_BACKBONE and "backbone" in options:
         _check_named("backbone", f"{place}.backbone", BACKBONES, options["backbone"], found)
     head = options.get("head")
@@ -83,9 +92,14 @@ def check_nested(
 def _check_named(
     kind: str, place: str, known: Mapping[str, Constructor], value: Any, found: Mistakes
 ) -> None:
-    """Check a part given as MONAI does: a name, or a list of a name and its options."""
+    """Check a part given as MONAI does: a name, or a list of a name and its options.
+
+    A routing may also be a mapping with the key ``name``, as networks and losses are.
+    """
     if isinstance(value, str):
         value = [value]
+    if kind == "routing" and isinstance(value, dict) and "name" in value:
+        value = [value["name"], {key: each for key, each in value.items() if key != "name"}]
     if not isinstance(value, list) or not 1 <= len(value) <= 2:
         found.append((place, f"expected a name or [name, options], got {shown(value)}"))
         return
@@ -98,6 +112,13 @@ def _check_named(
         check_options(kind, place, known[name], options, found)
     else:
         found.append((place, f"expected [name, {{option: value}}], got {shown(value)}"))
+
+
+def _names_routing(option: str, value: Any) -> bool:
+    """Whether the option names a routing; ``x_routing`` of a foreign network may be a number."""
+    return option == "routing" or (
+        option.endswith("_routing") and isinstance(value, str | list | dict)
+    )
 
 
 def _routings() -> dict[str, Constructor]:
@@ -113,7 +134,11 @@ def _hints(constructor: Constructor) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether ``value`` may stand for ``hint``; a word for a number or a flag may not."""
+    """Whether ``value`` may stand for ``hint``.
+
+    A word for a number or a flag may not, nor a fraction for a whole number, not even 3.0: the
+    constructor gets the value as it is written.
+    """
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except Exception:  # pydantic cannot check every annotation of foreign classes
@@ -122,7 +147,16 @@ def _fits(value: Any, hint: Any) -> bool:
         converted = adapter.validate_python(value)
     except ValidationError:
         return False
-    return type(converted) is type(value) or not isinstance(value, str | bool)
+    return _kept(value, converted)
+
+
+def _kept(value: Any, converted: Any) -> bool:
+    """Whether pydantic has left words, flags and fractions as they were, in lists too."""
+    if isinstance(value, list | tuple) and isinstance(converted, list | tuple):
+        return all(map(_kept, value, converted))
+    if isinstance(value, dict) and isinstance(converted, dict):
+        return all(map(_kept, value.values(), converted.values()))
+    return type(converted) is type(value) or not isinstance(value, str | bool | float)
 
 
 def unknown(name: str, known: Collection[str]) -> str:
@@ -132,5 +166,35 @@ def unknown(name: str, known: Collection[str]) -> str:
 
 
 def _readable(hint: Any) -> str:
-    text = inspect.formatannotation(hint)
-    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text)
+    """An annotation in the words of YAML.
+
+    >>> _readable(Sequence[float] | Literal["balanced"] | None)
+    "a list of numbers, 'balanced' or null"
+    """
+    parts = [_word(part) for part in _alternatives(hint)]
+    return " or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+
+
+def _alternatives(hint: Any) -> list[Any]:
+    """The members of a union and the words of a Literal, one by one."""
+    if get_origin(hint) in (Union, UnionType):
+        return [part for member in get_args(hint) for part in _alternatives(member)]
+    if get_origin(hint) is Literal:
+        return [Literal[word] for word in get_args(hint)]
+    return [hint]
+
+
+def _word(hint: Any) -> str:
+    if hint in _WORDS:
+        return _WORDS[hint][0]
+    inner = get_args(hint)
+    if get_origin(hint) is Literal:
+        return repr(inner[0])
+    if get_origin(hint) in (Sequence, list, tuple) and inner and inner[0] in _WORDS:
+        return f"a list of {_WORDS[inner[0]][1]}"
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", inspect.formatannotation(hint))
+
+
+def _nearest(value: Any, hint: Any) -> str:
+    words = [get_args(part)[0] for part in _alternatives(hint) if get_origin(part) is Literal]
+    return did_you_mean(value, map(str, words)) if isinstance(value, str) else ""

@@ -14,7 +14,7 @@ import torch
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchSet
 from capsmed.engines import build, components, environment, learning, weights
-from capsmed.engines.display import Display
+from capsmed.engines.display import Display, counted, duration
 from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
 from capsmed.engines.fit import Fitted, FoldTrainer
@@ -130,8 +130,8 @@ def _train_all(
     epochs, told = experiment.training.epochs, set[str]()
     with Display(epochs * len(waiting), enabled=first) as display:
         display.line(
-            f"{len(data.cohort.included)} cases on {device}: {len(waiting)} trainings to do, "
-            f"{finished} finished"
+            f"{len(data.cohort.included)} cases on {device}: "
+            f"{counted(len(waiting), 'training')} to do, {finished} finished"
         )
         for number, fit in enumerate(waiting):
             trainer = FoldTrainer(
@@ -154,9 +154,9 @@ def _train_all(
 def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: PatchSet) -> None:
     found = measure(trainer)
     pixels = patches.images.numel() * patches.images.element_size()
-    minutes = found.seconds_per_epoch * epochs / 60
+    needed = duration(found.seconds_per_epoch * epochs)
     display.line(
-        f"{found.parameters:,} parameters; about {minutes:.1f} min for {epochs} epochs and "
+        f"{found.parameters:,} parameters; {needed} for {counted(epochs, 'epoch')} and "
         f"{(found.step_bytes + pixels) / 2**20:.0f} MB of memory beside the libraries"
     )
 
@@ -164,7 +164,8 @@ def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: Patc
 def _announce_start(display: Display, trainer: FoldTrainer) -> None:
     """Say what is not fitted from chance: tensors of a checkpoint, frozen parts."""
     if trainer.taken is not None:
-        display.line(f"{trainer.fit.model}: {trainer.taken.line()}")
+        for line in trainer.taken.lines():
+            display.line(f"{trainer.fit.model}: {line}")
     parameters = list(trainer.wrapper.parameters())
     frozen = sum(p.numel() for p in parameters if not p.requires_grad)
     if trainer.wrapper.frozen:
@@ -175,5 +176,5 @@ def _announce_start(display: Display, trainer: FoldTrainer) -> None:
 def _fold_line(fit: Fit, fitted: Fitted) -> str:
     return (
         f"{fit.model}: repeat {fit.repeat}, seed {fit.seed}, fold {fit.fold} finished after "
-        f"{fitted.stopped_epoch} epochs (weights of epoch {fitted.chosen_epoch})"
+        f"{counted(fitted.stopped_epoch, 'epoch')} (weights of epoch {fitted.chosen_epoch})"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from capsmed.config import Weights
+from capsmed.engines import state_dicts
 from capsmed.errors import CheckpointError, ConfigError, did_you_mean
+from capsmed.networks import parts
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net")
+FIRST = 3  # names of tensors that are listed
 _DEPTH = 3  # parts of a name that a checkpoint may put before the backbone's own
 
 
@@ -30,6 +32,9 @@ class Taken:
         absent: the part's tensors that the file has not; they start from chance.
         other_shape: the part's tensors that the file has in another shape; as ``absent``.
         unused: the file's tensors that the part has not.
+        taken_numbers: how many numbers the taken tensors hold.
+        numbers: how many all tensors of the part hold.
+        warning: what is likely wrong where less than half of the numbers were taken, else ''.
     """
 
     file: str
@@ -38,14 +43,24 @@ class Taken:
     absent: list[str]
     other_shape: list[str]
     unused: list[str]
+    taken_numbers: int
+    numbers: int
+    warning: str = ""
 
     def record(self) -> dict[str, Any]:
-        """A JSON-ready record for ``fold.json``."""
-        return asdict(self)
+        """A JSON-ready record for ``fold.json``; of the unused tensors, how many and the first.
+
+        A network that uses a file to a level only leaves most of it unused.
+        """
+        few = {"count": len(self.unused), "first": self.unused[:FIRST]}
+        return {**asdict(self), "unused": few}
 
     def line(self) -> str:
-        """One line for the screen."""
-        total = self.taken + len(self.absent) + len(self.other_shape)
+        """One line for the screen; batch norms are many tensors of few numbers, so both count."""
+        missing = len(self.absent) + len(self.other_shape)
+        of = f"{self.taken} of {self.taken + missing} tensors of {self.part}"
+        if missing:
+            of += f" ({self.share} of the numbers)"
         left = [
             f"{len(found)} {words} ({_some(found)})"
             for found, words in (
@@ -55,8 +70,22 @@ class Taken:
             )
             if found
         ]
-        part = self.into or "the network"
-        return "; ".join([f"{self.taken} of {total} tensors of {part} from {self.file}", *left])
+        return "; ".join([f"{of} from {self.file}", *left])
+
+    def lines(self) -> list[str]:
+        """The line, and the warning where there is one."""
+        return [self.line(), *([f"Warning: {self.warning}"] if self.warning else [])]
+
+    @property
+    def part(self) -> str:
+        """The part's name; 'the network' for the whole."""
+        return self.into or "the network"
+
+    @property
+    def share(self) -> str:
+        """How much of the part's numbers was taken, never rounded up: '83.3%'."""
+        tenths = math.floor(1000 * self.taken_numbers / self.numbers)
+        return f"{tenths / 10:g}%" if tenths else "less than 0.1%"
 
 
 def load(network: nn.Module, weights: Weights, base: Path) -> Taken | None:
@@ -77,7 +106,7 @@ def load(network: nn.Module, weights: Weights, base: Path) -> Taken | None:
     """
     if weights.file is None:
         return None
-    found = read(Path(base, weights.file))
+    found = state_dicts.read(Path(base, weights.file))
     own = _part(network, weights.into).state_dict()
     aligned = _aligned(found, own)
     fitting = {name: new for name, (_, new) in aligned.items() if new.shape == own[name].shape}
@@ -89,7 +118,10 @@ def load(network: nn.Module, weights: Weights, base: Path) -> Taken | None:
         absent=[name for name in own if name not in aligned],
         other_shape=[name for name in aligned if name not in fitting],
         unused=[name for name in found if name not in sources],
+        taken_numbers=_numbers(fitting),
+        numbers=_numbers(own),
     )
+    taken = replace(taken, warning=_doubt(taken, aligned, own))
     _check(taken, weights, found, own)
     broken = [name for name, new in fitting.items() if not new.isfinite().all()]
     if broken:
@@ -103,33 +135,27 @@ def load(network: nn.Module, weights: Weights, base: Path) -> Taken | None:
     return taken
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a checkpoint: a state dict, or one inside a MONAI or ignite file.
+def check_frozen(taken: Taken | None, network: nn.Module, frozen: Collection[str]) -> None:
+    """Refuse parts that would stay as chance has them: frozen, and not in the weights' file.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or holds no named tensors.
+        CheckpointError: says how many tensors, and what to do.
     """
-    if not path.is_file():
+    if taken is None:
+        return
+    own = network.state_dict()
+    left = [f"{taken.into}.{name}".lstrip(".") for name in (*taken.absent, *taken.other_shape)]
+    left = [
+        name
+        for name in left
+        if own[name].is_floating_point() and parts.longest(name, frozen) is not None
+    ]
+    if left:
         raise CheckpointError(
-            f"weights.file: expected a checkpoint, got no such file ({path}); mend the path"
+            f"weights.file: expected every tensor that training.freeze holds, got {len(left)} "
+            f"without weights in {taken.file} ({_some(left)}), which would stay random; leave "
+            f"ordinary_head out of evaluation.baselines, or give weights of the whole {taken.part}"
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of archives that it then refuses
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch, zipfile and pickle each raise their own kind
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise CheckpointError(
-            f"weights.file: expected a checkpoint of tensors alone, got {path.name}, which is "
-            f"damaged or holds other objects ({reason}); save the network's state_dict()"
-        ) from error
-    tensors = dict(_tensors(_unwrapped(content)))
-    if not tensors:
-        raise CheckpointError(
-            f"weights.file: expected named tensors, got none in {path.name}; save the network's "
-            "state_dict(), alone or under one of the keys " + ", ".join(_WRAPPERS)
-        )
-    return tensors
 
 
 def digest(weights: Weights, base: Path) -> str | None:
@@ -149,22 +175,26 @@ def digest(weights: Weights, base: Path) -> str | None:
         ) from error
 
 
-def _unwrapped(content: Any) -> Any:
-    while isinstance(content, Mapping) and not any(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
-        if not inner:
-            break
-        content = inner[0]
-    return content
+def _numbers(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors.values())
 
 
-def _tensors(content: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(content, Mapping):
-        for name, value in content.items():
-            if isinstance(name, str) and isinstance(value, Tensor):
-                yield name, value
+def _doubt(
+    taken: Taken, aligned: Mapping[str, tuple[str, Tensor]], own: Mapping[str, Tensor]
+) -> str:
+    """Why so little was taken; '' for half of the numbers or more."""
+    if 2 * taken.taken_numbers >= taken.numbers:
+        return ""
+    axes = any(aligned[name][1].ndim != own[name].ndim for name in taken.other_shape)
+    if taken.other_shape:
+        reason = "spatial_dims, 2D or 3D" if axes else "size, such as other channels"
+    else:
+        reason = "architecture or depth"
+    return (
+        f"expected weights for most of {taken.part}, got {taken.share} of its numbers from "
+        f"{taken.file}, the rest starts from chance; the file is likely of a network of another "
+        f"{reason}".replace("another spatial_dims", "other spatial_dims")
+    )
 
 
 def _part(network: nn.Module, name: str) -> nn.Module:
@@ -215,7 +245,7 @@ def _shared_starts(names: Mapping[str, Any]) -> list[str]:
 def _check(
     taken: Taken, weights: Weights, found: Mapping[str, Tensor], own: Mapping[str, Tensor]
 ) -> None:
-    part = weights.into or "the network"
+    part = taken.part
     if not taken.taken:
         raise CheckpointError(
             f"weights.file: expected tensors of {part} ({_some(own)}), got others in {taken.file} "
@@ -229,5 +259,5 @@ def _check(
 
 
 def _some(names: Any) -> str:
-    shown = list(names)[:3]
+    shown = list(names)[:FIRST]
     return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")

@@ -1,24 +1,25 @@
 """Did a fold learn? Judged from the facts that ``fold.json`` keeps under ``learning``.
 
 Every diagnosis is a function of those facts alone: ``facts -> the figure that shows it, or None``.
-All thresholds stand here. Where a fact is missing (no capsules, a loss of one term, an old run),
-the diagnoses that need it do not apply.
+All thresholds but that of `dead` stand here. Where a fact is missing (no capsules, a loss of one
+term, an old run), the diagnoses that need it do not apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from capsmed.metrics.advice import OPTIONS, advice
+from capsmed.metrics.advice import OPTIONS, advice, causes
+from capsmed.metrics.dead import DEAD_MARGIN, dead
 
 Facts = Mapping[str, Any]
 
-DEAD_ACTIVATION = 0.05  # the margin loss asks 0.9 of the right class and lets the others be at 0.1
 EQUAL_SPREAD = 0.001  # standard deviation of a class's probability over the training cases
 CHANCE_AUC = 0.6  # below it, and not to be told from 0.5, a ranking is chance
 CHANCE_SKILL = 0.2  # balanced accuracy, 0 at chance and 1 when perfect; 0.2 is 0.6 of two classes
+ONE_CLASS = 0.99  # share of the cases that get the most predicted class
 LEAST_FALL = 0.02  # share of its first epoch's value that the loss of a learner loses
 LATE_FALL = 0.5  # and that it loses where it learnt, but after the chosen epoch
 RECONSTRUCTION_SHARE = 0.9  # of the training loss
@@ -36,9 +37,13 @@ class Finding:
     advice: tuple[str, ...]
 
     @classmethod
-    def of(cls, name: str, shown: str, options: Collection[str] = OPTIONS) -> Finding:
-        """The diagnosis ``name``, shown by ``shown``, of a network that has these options."""
-        return cls(name, DIAGNOSES[name][0], shown, advice(name, options))
+    def of(cls, name: str, shown: str, facts: Facts) -> Finding:
+        """The diagnosis ``name``, shown by ``shown``, with advice that fits the settings."""
+        cause = causes(facts.get("learning_rate"), facts.get("unweighed", ()))
+        says = DIAGNOSES[name][0]
+        if cause and says.startswith("did not learn"):
+            return cls(name, says, shown, cause)
+        return cls(name, says, shown, advice(name, facts.get("options", OPTIONS)))
 
     @property
     def sentence(self) -> str:
@@ -47,11 +52,21 @@ class Finding:
 
 
 def dead_capsules(facts: Facts) -> str | None:
-    """No class capsule answers any training case."""
-    longest = _at(facts, "activations", "longest")
-    if longest is None or longest >= DEAD_ACTIVATION:
+    """No class capsule answers any training case, and the classes are not told apart by less.
+
+    Activations that sum to one may all be small in a network of many classes that has learnt.
+    """
+    found = facts.get("activations")
+    if not found or _told_apart(facts.get("train")):
         return None
-    return f"the longest of any training case is {longest:.2g} of at most 1{_course(facts)}"
+    largest, silent = found.get("largest", [found["longest"]]), found.get("silent", [0.0])
+    if not dead(largest, silent).all():
+        return None
+    rest = f", and {max(silent):.2g} without any input" if max(silent) >= DEAD_MARGIN / 10 else ""
+    return (
+        f"the longest of any training case is {found['longest']:.2g} of at most 1{rest}"
+        f"{_course(facts)}"
+    )
 
 
 def equal_outputs(facts: Facts) -> str | None:
@@ -60,6 +75,31 @@ def equal_outputs(facts: Facts) -> str | None:
     if spread is None or spread >= EQUAL_SPREAD or dead_capsules(facts):
         return None
     return f"a class's probability has a standard deviation of {spread:.1g} over the training cases"
+
+
+def one_capsule(facts: Facts) -> str | None:
+    """One class capsule is the longest of all but every training case; this is chance."""
+    if not facts.get("activations") or dead_capsules(facts) or equal_outputs(facts):
+        return None
+    return _one_answer(facts)
+
+
+def one_class(facts: Facts) -> str | None:
+    """A network of logits gives all but every training case one class; this is chance."""
+    return None if facts.get("activations") or equal_outputs(facts) else _one_answer(facts)
+
+
+def one_answer(part: Facts, cases: str = "training cases") -> str | None:
+    """All but every case gets one class, and balanced accuracy is that of chance.
+
+    Args:
+        part: as `part_facts` gives it.
+        cases: what its cases are, in words.
+    """
+    if not _by_chance(part) or part["most"]["share"] < ONE_CLASS:
+        return None
+    name, share = part["most"]["class"], percent(part["most"]["share"])
+    return f"class '{name}', in {share} of the cases; {_skill(part, cases)}"
 
 
 def chosen_too_early(facts: Facts) -> str | None:
@@ -78,12 +118,16 @@ def chosen_too_early(facts: Facts) -> str | None:
 
 
 def did_not_learn(facts: Facts) -> str | None:
-    """The training part itself is ranked by chance, or its loss has not fallen."""
+    """The training part is ranked or told apart by chance, or its loss has not fallen."""
     train, fall = facts.get("train"), _fall(facts)
-    if not train or dead_capsules(facts) or equal_outputs(facts) or chosen_too_early(facts):
+    told = (dead_capsules, equal_outputs, one_capsule, one_class, chosen_too_early)
+    if not train or any(judge(facts) for judge in told):
         return None
     if _chance(facts):
         return f"training AUC {span(train['auc'])}, chance is 0.5{_course(facts)}"
+    if _by_chance(train):
+        area = f"; training AUC {span(train['auc'])}" if train["auc"] else ""
+        return f"{_skill(train)}{area}{_course(facts)}"
     area = train["auc"]
     unsure = skill(train) < CHANCE_SKILL or (area is not None and area["low"] <= 0.5)
     if fall is None or fall >= LEAST_FALL or not unsure:
@@ -111,6 +155,8 @@ def only_memorised(facts: Facts) -> str | None:
     train, other = _at(facts, "train", "auc"), _at(facts, "held_out", "auc")
     if train is None or other is None or train["value"] < LEARNT_AUC:
         return None
+    if _by_chance(facts["train"]):
+        return None
     if other["low"] > 0.5 or other["high"] >= USEFUL_AUC:
         return None
     cases = facts["held_out"]["cases"]
@@ -121,6 +167,8 @@ def only_memorised(facts: Facts) -> str | None:
 DIAGNOSES: dict[str, tuple[str, Callable[[Facts], str | None]]] = {
     "dead_capsules": ("did not learn, all class capsules are dead", dead_capsules),
     "equal_outputs": ("did not learn, all outputs are equal", equal_outputs),
+    "one_capsule": ("did not learn, one class capsule is always the longest", one_capsule),
+    "one_class": ("did not learn, one class is always predicted", one_class),
     "chosen_too_early": ("did not learn, its weights are of too early an epoch", chosen_too_early),
     "did_not_learn": ("did not learn", did_not_learn),
     "reconstruction_dominates": ("the reconstruction rules the loss", reconstruction_dominates),
@@ -140,7 +188,7 @@ def diagnose(facts: Facts | None) -> list[Finding]:
     for name, (_, judge) in DIAGNOSES.items():
         shown = judge(facts)
         if shown:
-            found.append(Finding.of(name, shown, facts.get("options", OPTIONS)))
+            found.append(Finding.of(name, shown, facts))
     return found
 
 
@@ -196,6 +244,33 @@ def _course(facts: Facts) -> str:
 def _chance(facts: Facts) -> bool:
     area = _at(facts, "train", "auc")
     return bool(area and area["low"] <= 0.5 and area["value"] < CHANCE_AUC)
+
+
+def _by_chance(part: Facts) -> bool:
+    """Whether its balanced accuracy is near that of guessing, and not to be told from it."""
+    low, present = part.get("balanced_low"), part.get("present", 0)
+    return low is not None and present > 1 and low <= 1 / present and skill(part) < CHANCE_SKILL
+
+
+def _told_apart(part: Facts | None) -> bool:
+    """Whether its balanced accuracy is clearly above that of guessing."""
+    if not part or part.get("balanced_low") is None or part["present"] < 2:
+        return False
+    return bool(part["balanced_low"] > 1 / part["present"] and skill(part) >= CHANCE_SKILL)
+
+
+def _one_answer(facts: Facts) -> str | None:
+    shown = one_answer(facts["train"]) if facts.get("train") else None
+    return f"{shown}{_course(facts)}" if shown else None
+
+
+def _skill(part: Facts, cases: str = "training cases") -> str:
+    value = {key: part[f"balanced_{key}"] for key in ("low", "high")}
+    value["value"] = part["balanced_accuracy"]
+    return (
+        f"balanced accuracy {span(value)} on {part['cases']:,} {cases}, chance is "
+        f"{1 / part['present']:.2f}"
+    )
 
 
 def _at(facts: Facts, *keys: str) -> Any:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from monai.networks.layers.factories import split_args
 from monai.networks.nets.densenet import DenseNet121
 from monai.networks.nets.efficientnet import EfficientNetBNFeatures
 from monai.networks.nets.resnet import ResNetFeatures
@@ -25,7 +24,7 @@ from torch.nn import functional
 
 from capsmed import third_party
 from capsmed.errors import did_you_mean
-from capsmed.networks.blocks.options import PerAxis, named, per_axis
+from capsmed.networks.blocks.options import PerAxis, name_and_options, named, only_known, per_axis
 from capsmed.networks.registry import BACKBONES, register_backbone
 
 
@@ -324,18 +323,24 @@ def build_backbone(
         input_size: spatial size of the image.
 
     Raises:
-        ValueError: no backbone has that name, MONAI refuses an option, or a package is missing
-            that MONAI needs for it.
+        ValueError: no backbone has that name, it has no such option, MONAI refuses an option, or
+            a package is missing that MONAI needs for it.
     """
     if isinstance(spec, nn.Module):
         return spec
-    name, options = split_args(spec)
+    known, pair = sorted(BACKBONES), name_and_options(spec)
+    if pair is None:
+        raise ValueError(
+            f"backbone: expected a module, one of {', '.join(known)}, or a pair of name and "
+            f"options, got {'the class ' * isinstance(spec, type)}{spec!r}"
+        )
+    name, options = pair
     if name not in BACKBONES:
-        known = sorted(BACKBONES)
         raise ValueError(
             f"backbone: expected a module or one of {', '.join(known)}, "
-            f"got {name!r}{did_you_mean(str(name), known)}{third_party.failed()}"
+            f"got {name!r}{did_you_mean(name, known)}{third_party.failed()}"
         )
+    only_known(f"backbone {name}", BACKBONES[name], options, first=3)
     try:
         return BACKBONES[name](spatial_dims, in_channels, input_size, **options)
     except OptionalImportError as error:

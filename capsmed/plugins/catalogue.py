@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,17 +101,40 @@ def restore(before: Mapping[tuple[str, str], Any]) -> list[str]:
     Returns:
         One line for each name that was put back.
     """
-    told = []
-    for kind in KINDS:
-        for name, part in kind.components().items() if kind.open else ():
-            old = before.get((kind.name, name), part)
-            if old is not part and _place(old) != _place(part):
-                kind.components()[name] = old  # type: ignore[index]
-                told.append(
-                    f"{kind.name}: expected {name!r} to stay {_place(old)}, got {_place(part)}; "
-                    "register it under another name"
-                )
+    now, told = snapshot(), []
+    for (kind, name), old in before.items():
+        part = now.get((kind, name))
+        if part is None or (old is not part and _place(old) != _place(part)):
+            _put(kind, name, old)
+            got = "it removed" if part is None else _place(part)
+            told.append(
+                f"{kind}: expected {name!r} to stay {_place(old)}, got {got}; "
+                "register it under another name"
+            )
     return told
+
+
+def forget(components: Iterable[tuple[str, str]]) -> None:
+    """Unregister ``components``, each as (kind, name); those that are not there are passed over."""
+    for kind, name in components:
+        if kind == "routings":
+            Routing.components.pop(name.upper(), None)
+        else:
+            _registry(kind).pop(name, None)
+
+
+def _put(kind: str, name: str, part: Any) -> None:
+    if kind == "routings":
+        Routing.components.pop(name.upper(), None)
+        Routing.add_factory_class(name, part)
+    else:
+        _registry(kind)[name] = part
+
+
+def _registry(kind: str) -> dict[str, Any]:
+    """The registry itself, of every kind but routings."""
+    (found,) = (each.components() for each in KINDS if each.name == kind)
+    return found  # type: ignore[return-value]
 
 
 def _place(part: Any) -> str:

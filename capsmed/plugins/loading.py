@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ def load() -> list[Plugin]:
     """Import every installed plugin, which registers its components.
 
     An entry point may name a module (importing it registers) or a function without arguments.
+    What a plugin that fails has registered is unregistered again.
     Failures are written to stderr, and messages about unknown names repeat them. What a plugin
     prints while it is imported goes to stderr, so that stdout holds results alone.
 
@@ -65,16 +67,29 @@ def load() -> list[Plugin]:
 
 
 def _load(entry: EntryPoint) -> Plugin:
-    from capsmed.plugins.catalogue import restore, snapshot  # heavy; idle where no plugin is
+    from capsmed.plugins.catalogue import forget, restore, snapshot  # heavy; idle without plugins
 
     package = entry.dist.name if entry.dist is not None else "unknown package"
     version = entry.dist.version if entry.dist is not None else ""
-    before = snapshot()
+    before, modules = snapshot(), set(sys.modules)
     failure = _import(entry)
-    failure = failure or "; ".join(restore(before))
+    put_back = "; ".join(restore(before))
+    failure = failure or put_back
     known = _registered.setdefault((package, entry.name), set())
     known |= snapshot().keys() - before.keys()
+    if failure:
+        forget(known)
+        known.clear()
+        _forget_modules(entry, modules)
     return Plugin(entry.name, package, version or "", tuple(sorted(known)), failure)
+
+
+def _forget_modules(entry: EntryPoint, before: set[str]) -> None:
+    """Let the next import run again what has just registered in vain, if the package is shared."""
+    top = re.split(r"[.:\s]", entry.value)[0]
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == top:
+            del sys.modules[name]
 
 
 def _import(entry: EntryPoint) -> str:

@@ -12,6 +12,9 @@ from capsmed.report.run import RunFiles
 from capsmed.report.style import FULL, QUIET, figure, svg
 
 ACROSS = 8
+
+#: Pictures (0 to 1) that differ by less, on average, look alike.
+NEXT_TO_NOTHING = 0.005
 ROWS = {"image": "image", "from_true": "true\nclass", "from_predicted": "predicted\nclass"}
 
 
@@ -46,7 +49,7 @@ def _column(places: np.ndarray, inside: Inside, run: RunFiles, case: int) -> Non
             show(axes, picture(middle(cases[key][case]), run))
         else:
             show(axes, None)
-    places[0].set_title(name_of(inside, case), fontsize=8, loc="center")
+    places[0].set_title(name_of(inside, case, longest=14), fontsize=8, loc="center")
 
 
 def perturbation_plot(inside: Inside, run: RunFiles) -> str | None:
@@ -92,7 +95,27 @@ def _panel(axes: Axes, inside: Inside, run: RunFiles, case: int) -> None:
     for row, change in enumerate(effect(found["perturbed"][case])):
         place = (pixels.shape[1] + 1, row * (high + 1) + high / 2 - 0.5)
         axes.text(*place, f"{change:.3f}", va="center", fontsize=6, color=QUIET)
-    axes.set_title(inside.classes[int(found["target"][case])], fontsize=8, loc="center")
+    axes.set_title(_title(inside, case), fontsize=8, loc="center")
+
+
+def _title(inside: Inside, case: int) -> str:
+    found, names = inside.perturbed, inside.classes
+    true = int(found["target"][case])
+    predicted = int(found["predicted"][case]) if "predicted" in found else true
+    wrong = "" if predicted == true else f" (predicted {names[predicted]})"
+    return f"{names[true]}{wrong}"
+
+
+def nothing_moves(inside: Inside) -> str:
+    """A sentence where no component changes any picture to speak of; '' where one does."""
+    moved = inside.perturbed.get("perturbed")
+    if moved is None:
+        return ""
+    most = max(float(effect(one).max()) for one in moved)
+    if most >= NEXT_TO_NOTHING:
+        return ""
+    size = f"at most {most:.4f}" if most >= 0.0001 else "less than 0.0001"
+    return f"Moving a component changes next to nothing: {size} of a pixel's range of 1."
 
 
 def effect(moved: np.ndarray) -> np.ndarray:

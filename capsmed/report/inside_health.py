@@ -6,7 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from capsmed.report.inside_files import Inside
-from capsmed.report.style import FULL, HALF, INK, MODEL, QUIET, figure, plain, svg
+from capsmed.report.style import FULL, HALF, MODEL, figure, ink_on, plain, svg
+
+#: The axis of the agreement reaches this at least: a drawn change is then one worth a look.
+LEAST_AGREEMENT = 0.05
 
 
 def health_plot(inside: Inside) -> str:
@@ -17,7 +20,8 @@ def health_plot(inside: Inside) -> str:
         if several:
             layout = drawn.add_gridspec(2, 2, width_ratios=[1.25, 1])
             _activity(drawn.add_subplot(layout[:, 0]), inside)
-            _line(drawn.add_subplot(layout[0, 1]), passes, "entropy", "entropy of couplings")
+            above = drawn.add_subplot(layout[0, 1])
+            _line(above, passes, "entropy", "entropy of couplings")
             below = drawn.add_subplot(layout[1, 1])
             _line(below, passes, "agreement", "agreement")
             below.set_xlabel("pass")
@@ -30,11 +34,12 @@ def _activity(axes: Axes, inside: Inside) -> None:
     names = inside.classes
     values = np.array(inside.health["activity"], dtype=float)
     many = len(names) > 5
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1.25 * max(1.0, float(np.nanmax(values))))
+    most = 1.25 * max(1.0, float(np.nanmax(values)))
+    drawn = axes.imshow(values, cmap="Blues", vmin=0, vmax=most)
     if len(names) <= 12:
         for (row, column), value in np.ndenumerate(values):
             text = "–" if np.isnan(value) else f"{value:.2f}"
-            colour = "white" if value > 0.7 else INK if row == column else QUIET
+            colour = ink_on(drawn.to_rgba(value)[:3], strong=row == column)
             size = 6.5 if many else 10
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
     ticks = range(len(names)) if len(names) <= 30 else []
@@ -51,6 +56,15 @@ def _line(axes: Axes, passes: list[dict], key: str, title: str) -> None:
     axes.plot([row["pass"] for row in passes], values, "o-", color=MODEL, markersize=4, lw=1.6)
     axes.set_title(title)
     axes.set_xticks([row["pass"] for row in passes])
-    axes.margins(x=0.1, y=0.25)
+    axes.margins(x=0.1)
+    axes.set_ylim(*limits(values, 1.0 if key == "entropy" else LEAST_AGREEMENT))
     axes.ticklabel_format(axis="y", useOffset=False)
     plain(axes, grid="y")
+
+
+def limits(values: np.ndarray, least: float) -> tuple[float, float]:
+    """Ends of an axis from 0 (or the lowest value) to ``least`` at least, with some room."""
+    present = values[np.isfinite(values)]
+    low, high = min([0.0, *present]), max([least, *present])
+    room = 0.08 * (high - low)
+    return low - room, high + room

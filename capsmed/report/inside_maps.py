@@ -20,6 +20,9 @@ MOST_COLUMNS = 10
 #: Opacity of the strongest colour, and the grey that black becomes below it, to be tinted visibly.
 COVER, LIFT = 0.8, 0.25
 
+#: The strongest colour is this share away from equal couplings, at least: less is drawn faint.
+LEAST_RANGE = 0.2
+
 
 def coupling_plot(inside: Inside, run: RunFiles) -> str | None:
     """Each drawn case with the map of each class; None where there are no locations."""
@@ -97,7 +100,16 @@ def _along(values: np.ndarray, axis: int, at: np.ndarray, first: float, step: fl
 
 
 def scale(inside: Inside) -> tuple[float, float]:
-    """The coupling that is drawn clear (all alike), and the largest distance from it."""
+    """The coupling that is drawn clear (all alike), and the distance from it of full colour.
+
+    That is the largest distance, or `LEAST_RANGE` of the equal coupling where that is more.
+    """
+    equal, most = departure(inside)
+    return equal, max(most, LEAST_RANGE * abs(equal))
+
+
+def departure(inside: Inside) -> tuple[float, float]:
+    """The coupling of all alike, and the largest distance of any map from it."""
     maps = inside.cases["couplings"]
     equal = float(inside.cases["equal_share"])
     equal = float(maps.mean()) if np.isnan(equal) else equal
@@ -116,11 +128,17 @@ def middle(image: np.ndarray) -> np.ndarray:
     return image[..., image.shape[-1] // 2] if image.ndim == 4 else image
 
 
-def name_of(inside: Inside, case: int) -> str:
-    """'benign', or 'benign → malignant' where the network is wrong."""
+def name_of(inside: Inside, case: int, longest: int = 20) -> str:
+    """'benign', or 'benign → malignant' where the network is wrong.
+
+    More than ``longest`` characters are broken before the arrow.
+    """
     true, predicted = (int(inside.cases[key][case]) for key in ("target", "predicted"))
     names = inside.classes
-    return names[true] if true == predicted else f"{names[true]} →\n{names[predicted]}"
+    if true == predicted:
+        return names[true]
+    line = f"{names[true]} → {names[predicted]}"
+    return line if len(line) <= longest else f"{names[true]}\n→ {names[predicted]}"
 
 
 def _label(axes: Axes, text: str) -> None:
@@ -149,7 +167,9 @@ def _bar(drawn: Figure, grid: np.ndarray, inside: Inside) -> None:
         pad=0.01,
     )
     maps = inside.cases["couplings"]
+    faint = departure(inside)[1] < most
     ends = [float(maps.min()), equal, float(maps.max())]
+    ends = [equal - most, equal, equal + most] if faint else ends
     ticks = [value for value in ends if value == equal or abs(value - equal) > 0.15 * most]
     bar.ax.set_ylim(min(ends[0], equal - 0.05 * most), max(ends[2], equal + 0.05 * most))
     digits = 2 if most > 0.05 else 3 if most > 0.005 else 4

@@ -9,6 +9,9 @@ from capsmed.report.words import number
 #: Entropy above which couplings are called all but equal.
 NEARLY_EQUAL = 0.99
 
+#: Agreement below which there is none to speak of, and the share of it that is no change.
+NO_AGREEMENT, SAME_AGREEMENT = 0.001, 0.01
+
 
 def findings(health: dict[str, Any]) -> list[str]:
     """The inspection in a few sentences; ``health`` is the content of health.json."""
@@ -34,11 +37,15 @@ def _dead(health: dict[str, Any]) -> str:
         if one["dead_classes"]:
             names = ", ".join(f"'{name}'" for name in one["dead_classes"])
             parts.append(f"the class capsules {names}{where}")
+    answers = [value or 0 for one in networks for value in one.get("without_input", ())]
+    rest = max(answers, default=0)
+    above = f" (class capsules: above their answer to no input, at most {rest:.2g})"
+    limit = f"{limit:g}{above if rest >= limit / 10 else ''}"
     if parts:
-        return f"Dead capsules, below {limit:g} on every case: {'; '.join(parts)}."
+        return f"Dead capsules, below {limit} on every case: {'; '.join(parts)}."
     return (
         f"No capsule is dead: each of the {lower} and {len(health['classes'])} class capsules "
-        f"exceeds {limit:g} on some case."
+        f"exceeds {limit} on some case."
     )
 
 
@@ -59,14 +66,21 @@ def _agreement(health: dict[str, Any]) -> str:
     first, last = rows[0]["agreement"], rows[-1]["agreement"]
     if len(rows) < 2 or first is None or last is None:
         return ""
+    over = f"over {len(rows)} passes"
+    if max(abs(first), abs(last)) < NO_AGREEMENT:
+        return f"No agreement of votes and class capsules: it stays below {NO_AGREEMENT:g} {over}."
+    if abs(last - first) < SAME_AGREEMENT * abs(first):
+        return f"Agreement stays at {number(last)} {over}."
     way = "grows" if last > first else "falls"
-    return f"Agreement {way} from {number(first)} to {number(last)} over {len(rows)} passes."
+    return f"Agreement {way} from {number(first)} to {number(last)} {over}."
 
 
 def _routing(health: dict[str, Any]) -> str:
     tests = {entry["routing"]: entry for entry in health["tests"]}
     trained = next(entry for entry in health["tests"] if entry["trained"])
     uniform = tests["uniform"]
+    if not uniform["applies"]:
+        return f"Uniform couplings do not apply: {uniform['reason']}."
     return (
         f"Accuracy {number(trained['accuracy'])} with the routing as trained, "
         f"{number(uniform['accuracy'])} with uniform couplings: {uniform['changed']:,} of "
@@ -83,7 +97,8 @@ def test_rows(health: dict[str, Any]) -> list[tuple[str, ...]]:
         if entry["applies"]:
             values = (number(entry["accuracy"]), number(entry["auc"]), f"{entry['changed']:,}")
         else:
-            values = ("does not apply", "", "")
+            reason = f": {entry['reason']}" if entry.get("reason") else ""
+            values = (f"does not apply{reason}", "", "")
         rows.append((name, *values))
     return rows
 

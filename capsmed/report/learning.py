@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from capsmed.metrics.diagnosis import DIAGNOSES, Finding, diagnose, only_memorised
+from capsmed.metrics.diagnosis import DIAGNOSES, Finding, diagnose, one_answer, only_memorised
+from capsmed.metrics.learning import part_facts
+from capsmed.metrics.scores import decide
+from capsmed.metrics.tables import probabilities, targets
 from capsmed.report.run import Fold, RunFiles
 from capsmed.report.words import label_of, number
 
@@ -38,6 +41,8 @@ def wrongs(run: RunFiles) -> list[Wrong]:
     found = _of_model(run.model, measured(run.folds))
     if not any(wrong.says == DIAGNOSES["only_memorised"][0] for wrong in found):
         found += _over_all_folds(run)
+    if not any(wrong.says.startswith("did not learn, ") for wrong in found):
+        found += _one_answer_in_test(run)
     for model, folds in run.rivals.items():
         found += _of_model(model, measured(folds))
     return found
@@ -86,11 +91,33 @@ def _over_all_folds(run: RunFiles) -> list[Wrong]:
     shown = only_memorised({"train": {"auc": mean}, "held_out": cases})
     if shown is None:
         return []
-    options = measured(run.folds)[0].record["learning"].get("options", ())
-    finding = Finding.of("only_memorised", shown, options)
-    return [
-        Wrong(f"{label_of(run.model)}, all folds together", finding.says, shown, finding.advice)
-    ]
+    return [_together(run, "only_memorised", shown)]
+
+
+def _one_answer_in_test(run: RunFiles) -> list[Wrong]:
+    """The pooled test cases may show it where the training parts do not."""
+    rows = run.of(run.model)
+    target, chance = targets(rows, run.classes), probabilities(rows, run.classes)
+    threshold = rows["threshold"].to_numpy(float) if "threshold" in rows else None
+    positive = run.classes.index(run.positive) if len(run.classes) == 2 else 0
+    decided = decide(chance, positive, threshold)
+    shares = np.eye(len(run.classes))[decided]
+    part = part_facts(
+        target, shares, np.unique(rows["case_id"], return_inverse=True)[1], run.classes
+    )
+    shown = one_answer(part, "test predictions")
+    name = "one_capsule" if _capsules(run) else "one_class"
+    return [_together(run, name, shown)] if shown else []
+
+
+def _capsules(run: RunFiles) -> bool:
+    return any(fold.record["learning"].get("activations") for fold in measured(run.folds))
+
+
+def _together(run: RunFiles, name: str, shown: str) -> Wrong:
+    facts = measured(run.folds)[0].record["learning"]
+    finding = Finding.of(name, shown, facts)
+    return Wrong(f"{label_of(run.model)}, all folds together", finding.says, shown, finding.advice)
 
 
 def _summary(folds: list[Fold]) -> str:

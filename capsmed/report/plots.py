@@ -21,10 +21,13 @@ from capsmed.report.style import (
     MODEL,
     QUIET,
     figure,
+    ink_on,
     plain,
     svg,
 )
 from capsmed.report.words import label_of, number, span
+
+FEW_EPOCHS = 5  # up to which the training's lines have marks
 
 
 def roc_plot(run: RunFiles) -> str:
@@ -54,12 +57,12 @@ def confusion_plot(run: RunFiles) -> str:
     many = len(names) > 4
     with figure(6.2 if many else HALF, 5.6 if many else 4.0) as drawn:
         axes = drawn.add_subplot()
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.25)
+        shades = axes.imshow(share, cmap="Blues", vmin=0, vmax=1.25)
         for (row, column), value in np.ndenumerate(counts):
             text = number(value, 0 if float(value).is_integer() else 1)
             if value or not many:
                 text += f"\n{100 * share[row, column]:.{1 if many else 0}f}%"
-            colour = "white" if share[row, column] > 0.7 else INK if value else QUIET
+            colour = ink_on(shades.to_rgba(share[row, column])[:3], strong=bool(value))
             size = 7 if many else 10
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
         ticks = range(len(names))
@@ -210,12 +213,14 @@ def _has(history: pd.DataFrame, name: str) -> bool:
 
 def _lines(axes: Axes, histories: list[pd.DataFrame], name: str, colour: str, label: str) -> None:
     present = [h.set_index("epoch")[name] for h in histories if _has(h, name)]
+    # A line of one epoch is invisible, and one of a few hides where they lie.
+    marker = "o" if present and max(map(len, present)) <= FEW_EPOCHS else ""
     for line in present if len(present) > 1 else []:
-        axes.plot(line.index, line, color=colour, linewidth=0.6, alpha=0.35)
+        axes.plot(line.index, line, color=colour, linewidth=0.6, alpha=0.35, marker=marker, ms=2)
     if present:
         # Beyond the shortest fold the mean would jump as folds stop: it ends where one ends.
         mean = pd.concat(present, axis=1).dropna().mean(axis=1)
-        axes.plot(mean.index, mean, color=colour, linewidth=1.6, label=label)
+        axes.plot(mean.index, mean, color=colour, linewidth=1.6, label=label, marker=marker, ms=5)
 
 
 def _short(name: str, longest: int = 18) -> str:

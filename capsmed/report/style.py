@@ -7,11 +7,12 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -55,6 +56,21 @@ def svg(drawn: Figure, name: str) -> str:
         drawn.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue().decode("utf-8")
     return re.sub(r'id="([a-z0-9_]+_\d+)"', rf'id="{name}-\1"', text)
+
+
+def ink_on(ground: Sequence[float] | np.ndarray, strong: bool = True) -> str:
+    """The colour of text on ``ground`` (red, green, blue; 0 to 1): the one that stands out more.
+
+    Args:
+        ground: the colour below.
+        strong: False for text that may be quiet where ``ground`` is light.
+    """
+    levels = np.array(ground, dtype=float)
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])  # WCAG 2.1
+    if luminance < 0.25:  # equal contrast is at 0.19; on mid-blue white is the easier to read
+        return "white"
+    return INK if strong or luminance < 0.9 else QUIET
 
 
 def size_of(svg: str) -> tuple[float, float]:

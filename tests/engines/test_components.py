@@ -50,7 +50,11 @@ def test_the_defaults_are_right() -> None:
         {"optimizer": {"name": "adam", "lr": 1, "betas": [0.9, 0.99]}},
         {"schedule": {"name": "exponential", "gamma": 0.9, "steps": 10}},
         {"loss": {"name": "capsule", "weighting": "released"}},
+        {"network": {"name": "deep_caps", "cell_routing": ["em", {"decay": 0}]}},
         {"network": {"name": "backbone_classifier", "backbone": ["vit", {"patch_size": 4}]}},
+        {"network": {"name": "capsnet", "routing": {"name": "em", "iterations": 2}}},
+        {"network": {"name": "deep_caps", "cell_routing": {"name": "em", "decay": 0}}},
+        on("resnet18", routing={"name": "em", "iterations": 2}, output="lengths"),
         on("resnet18", routing=["DYNAMIC", {"iterations": 1}], output="lengths"),
     ],
 )
@@ -64,8 +68,14 @@ def test_right_options_pass(components: dict) -> None:
         ({"network": "capnet"}, r"network: expected one of .*, got 'capnet'.* mean 'capsnet'"),
         ({"network": {"name": "capsnet", "clas_dim": 4}}, r"network: .* mean 'class_dim'"),
         ({"network": {"name": "capsnet", "in_channels": 4}}, r"in_channels: .*capsmed sets it"),
-        ({"network": {"name": "capsnet", "class_dim": "big"}}, r"class_dim: expected int, got 'b"),
-        ({"network": {"name": "capsnet", "class_dim": "8"}}, r"class_dim: expected int, got '8'"),
+        (
+            {"network": {"name": "capsnet", "class_dim": "big"}},
+            r"class_dim: expected a whole number, got 'b",
+        ),
+        (
+            {"network": {"name": "capsnet", "class_dim": "8"}},
+            r"class_dim: expected a whole number, got '8'",
+        ),
         ({"network": {"name": "capsnet", "routing": "dynamc"}}, r"routing: .* mean 'dynamic'"),
         (
             {"network": {"name": "capsnet", "routing": ["dynamic", {"iteration": 3}]}},
@@ -82,6 +92,42 @@ def test_right_options_pass(components: dict) -> None:
         (on("vit", output="length"), r"network\.head\.output: expected .*, got 'length'"),
         (on("vit", routing="dynamc"), r"network\.head\.routing: .* mean 'dynamic'"),
         (on("vit", routing=["uniform", {"iterations": 3}]), r"head\.routing: .*got 'iterations'"),
+        (
+            on("vit", primary_kernel=3.0),
+            r"head\.primary_kernel: expected a whole number .*, got 3\.0",
+        ),
+        (
+            {"network": {"name": "capsnet", "routing": ["dynamic", {"iterations": 3.0}]}},
+            r"network\.routing\.iterations: expected a whole number, got 3\.0",
+        ),
+        (
+            {"network": {"name": "capsnet", "primary_capsules": 8.0}},
+            r"network\.primary_capsules: expected a whole number, got 8\.0",
+        ),
+        (
+            {"network": {"name": "capsnet", "channels": [8, 8.0]}},
+            r"network\.channels: expected .*a list of whole numbers, got \[8, 8\.0\]",
+        ),
+        (
+            {"network": {"name": "deep_caps", "cell_routing": "dynamc"}},
+            r"network\.cell_routing: .* mean 'dynamic'",
+        ),
+        (
+            {"network": {"name": "capsnet", "routing": ["em", {"amounts": "mean"}]}},
+            r"network\.routing\.amounts: expected 'relative' or 'sum', got 'mean'",
+        ),
+        (
+            {"loss": {"name": "margin", "class_weights": "balance"}},
+            r"expected a list of numbers, 'balanced' or null, got 'balance'; did .* 'balanced'",
+        ),
+        (
+            {"network": {"name": "capsnet", "routing": {"name": "em", "iteration": 3}}},
+            r"network\.routing: .* mean 'iterations'",
+        ),
+        (
+            {"network": {"name": "capsnet", "routing": 3}},
+            r"^network\.routing: expected a name or \[name, options\], got 3$",
+        ),
         ({"optimizer": {"name": "adam", "params": []}}, r"optimizer\.params: .*leave it out"),
         ({"optimizer": "adamm"}, r"optimizer: .* mean 'adam'"),
         ({"schedule": {"name": "cosine", "gamma": 1}}, r"schedule: expected one of end, got 'gam"),

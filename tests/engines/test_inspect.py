@@ -14,16 +14,17 @@ from click.testing import CliRunner
 from capsmed.cli import main
 from capsmed.config import Component
 from capsmed.engines.fits import Fit
-from capsmed.engines.inside import inspect_run
 from capsmed.engines.inside.health import Measured, Variant, entropy, measure, variants
+from capsmed.engines.inside.look import inspect_run
 from capsmed.engines.inside.perturb import DELTAS, perturbed
-from capsmed.engines.inside.pictures import choose_shown, coupling_maps, draw_cases
+from capsmed.engines.inside.pictures import choose_moved, choose_shown, coupling_maps, draw_cases
 from capsmed.engines.inside.placement import place
-from capsmed.engines.inside.probe import passes, replaced, shared_over, watched
+from capsmed.engines.inside.probe import passes, replaced, shared_over, uniform, watched
 from capsmed.engines.inside.summary import pooled
 from capsmed.engines.train import train
 from capsmed.errors import ConfigError, DataError
 from capsmed.networks import CapsNet, probabilities
+from capsmed.networks.layers.capsule_conv import CapsuleConv
 from capsmed.networks.layers.squash import squash
 from capsmed.networks.layers.votes import DenseVotes
 from capsmed.networks.routing import BaseRouting, Routing
@@ -109,6 +110,48 @@ def test_passes_do_not_apply_where_nothing_is_iterated(cases):
     rows = variants(small_net("uniform"))
     assert [row.name for row in rows if not row.applies] == ["1 pass", "3 passes"]
     assert set(measured(small_net("uniform"), cases).tests) == {"off", "uniform", "as trained"}
+
+
+@pytest.mark.parametrize("name", ["em", "variational_bayes", "self_routing"])
+def test_off_does_not_apply_to_weighted_means_of_votes(name, cases):
+    off, *others = variants(small_net(name))
+    assert off.name == "off" and off.reason.startswith("couplings are normalised over the lower")
+    found = measured(small_net(name), cases).tests
+    assert "off" not in found and "uniform" in found
+
+
+@pytest.mark.parametrize(("name", "applies"), [("self_routing", False), ("dynamic", True)])
+def test_a_routing_that_leaves_all_classes_equal_has_no_accuracy(name, applies, cases):
+    network = small_net(name)
+    found, rows = measured(network, cases), variants(network)
+    tests = pooled({Fit("capsnet", 0, 0, 0, Path()): found}, rows, ("a", "b", "c"), "c")["tests"]
+    uniform = next(row for row in tests if row["routing"] == "uniform")
+    assert uniform["applies"] == applies and ("accuracy" in uniform) == applies
+    assert applies or uniform["reason"].startswith("all classes of a case come out equal")
+
+
+def test_uniform_couplings_of_a_map_are_shared_among_all_windows():
+    layer = CapsuleConv(2, 1, 2, 4, 4, kernel_size=3, padding=0, competition="map")
+    with watched(layer) as calls:
+        layer(torch.rand(1, 25, 4), grid=(5, 5))
+    couplings = uniform(calls[0].votes)
+    corner, middle = couplings[0, 0, 0], couplings[4, 0, 4]
+    assert corner.item() == pytest.approx(1 / 2) and middle.item() == pytest.approx(1 / 18)
+
+
+@pytest.mark.parametrize("name", ["em", "variational_bayes"])
+def test_a_capsule_that_answers_to_nothing_is_dead_where_input_changes_nothing(name, cases):
+    network = small_net(name)
+    network.primary.requires_grad_(False).conv.weight.zero_()
+    network.primary.conv.bias.zero_()
+    found = measured(network, cases)
+    assert found.silent == pytest.approx([1 / (1 + math.exp(2))] * 3)
+    assert found.activations.min() > 0.1 and found.dead_classes == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["dynamic", "uniform", "self_attention", "self_routing"])
+def test_most_routings_answer_nothing_to_no_input(name, cases):
+    assert measured(small_net(name), cases).silent == pytest.approx([0, 0, 0], abs=1e-6)
 
 
 def test_a_network_is_left_as_it_was(cases):
@@ -249,6 +292,7 @@ def one():
     return Measured(
         target=np.array([0, 0, 1]),
         activations=np.array([[0.9, 0.05], [0.7, 0.01], [0.4, 0.08]]),
+        silent=np.zeros(2),
         lower=np.array([0.05, 0.3]),
         entropy=np.array([[1.0, 0.8], [1.0, 0.6], [1.0, 0.7]]),
         agreement=np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 3.0]]),
@@ -326,3 +370,10 @@ def test_a_changed_cohort_is_refused(folder, tmp_path):
     ids.write_text(ids.read_text().replace(str(folder), str(table.parent)))
     with pytest.raises(DataError, match="expected the labels and images this run was trained with"):
         inspect_run(tmp_path / "all" / "run", device="cpu")
+
+
+def test_each_class_has_its_capsule_moved_before_any_has_two():
+    target, predicted = np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 0, 0])
+    assert choose_moved(target, predicted) == [0, 4, 1, 2]
+    assert choose_moved(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])) == [0, 2, 3]
+    assert choose_moved(np.array([1, 1]), np.array([0, 0])) == [0]

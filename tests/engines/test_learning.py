@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from capsmed.engines.learning import sample
+from capsmed.engines.learning import LossTerms, options, sample, settings
 from capsmed.engines.train import train
+from capsmed.losses import CapsuleLoss
 from capsmed.metrics.diagnosis import diagnose
 from capsmed.report import write_report
 from tests.engines.blobs import tiny, write_blobs
@@ -103,9 +105,53 @@ def test_an_ordinary_network_has_no_capsules_to_be_dead(blobs, tmp_path):
     assert "network.init_scale" not in facts["options"]
 
 
+class Counting(CapsuleLoss):
+    """A loss that counts how often its margin is computed."""
+
+    calls = 0
+
+    def terms(self, output, target):
+        self.calls += 1
+        return super().terms(output, target)
+
+
+def test_a_loss_and_its_parts_are_computed_once():
+    loss, target = Counting(reduction="none"), torch.tensor([0, 1])
+    told, scores = LossTerms(loss), torch.tensor([[0.8, 0.3], [0.2, 0.95]])
+    value = told(scores, target)
+    assert loss.calls == 1
+    assert told.means() == {"margin": pytest.approx(value.item())}
+    assert value.item() == pytest.approx(loss(scores, target).mean().item())
+
+
+def test_a_network_that_always_answers_one_class_did_not_learn_whatever_its_loss_says(tmp_path):
+    loss = {"name": "capsule", "class_weights": [1.0, 1000.0]}
+    training = {"epochs": 8, "select": "last", "sampling": "natural"}
+    cohort = write_blobs(tmp_path, patients=40)
+    network, optimizer = {"norm": "BATCH", "init_scale": 0.3}, {"name": "adam", "lr": 1e-2}
+    changes = {"network": network, "optimizer": optimizer, "training": training, "loss": loss}
+    facts = learn(cohort, tmp_path / "run", **changes)
+    assert facts["loss"]["last"] < 0.5 * facts["loss"]["first"]
+    (found,) = diagnose(facts)
+    assert found.name == "one_capsule" and "class 'large', in 100" in found.shown
+
+
 def test_a_large_part_is_looked_at_in_equal_shares_of_its_classes():
     targets = np.array([0] * 90 + [1] * 10 + [2] * 100)
     chosen = sample(targets, np.arange(0, 200, 2), most=30)
     assert list(np.bincount(targets[chosen])) == [10, 5, 10]
     assert chosen[0] == 0 and list(chosen) == sorted(set(chosen))
     assert list(sample(targets, np.array([3, 5]), most=30)) == [3, 5]
+
+
+@pytest.mark.parametrize(("norm", "named"), [("BATCH", False), ("INSTANCE", True)])
+def test_what_is_set_already_is_not_advised(blobs, norm, named):
+    experiment = tiny(str(blobs), network={"norm": norm})
+    assert ("network.norm" in options(experiment, "capsnet")) == named
+
+
+def test_classes_of_weight_zero_and_the_learning_rate_are_kept_for_the_advice(blobs):
+    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": 0.0})
+    loss = CapsuleLoss(class_weights=[0.0, 1.0])
+    kept = settings(experiment, "capsnet", loss, ("benign", "malignant"))
+    assert kept["learning_rate"] == 0 and kept["unweighed"] == ["benign"]

@@ -1,11 +1,12 @@
 """The baseline ordinary_head: the configured features under an ordinary head."""
 
 import pytest
+import torch
 
 from capsmed.config import Component, Data, Experiment
 from capsmed.engines import build
 from capsmed.engines.components import check_components
-from capsmed.errors import ConfigError
+from capsmed.errors import CheckpointError, ConfigError
 
 CAPSULES = {
     "name": "capsule_classifier",
@@ -23,10 +24,10 @@ def experiment(network: object, **sections: object) -> Experiment:
     return Experiment.model_validate(content | CHECKED | sections)
 
 
-def test_a_backbones_ordinary_head_sees_the_same_features_of_the_same_backbone():
+def test_a_backbones_ordinary_head_is_on_the_whole_of_it_whatever_the_capsules_level():
     network, loss = build.specification(experiment(CAPSULES), "ordinary_head")
-    shared = {"backbone": ["resnet18", {"max_pool": False}], "level": 1}
-    assert network == Component(name="backbone_classifier", **shared)
+    backbone = ["resnet18", {"max_pool": False}]
+    assert network == Component(name="backbone_classifier", backbone=backbone)
     assert loss == Component(name="cross_entropy")
 
 
@@ -50,6 +51,17 @@ def test_head_and_backbone_train_as_configured_under_both_heads(tmp_path):
     head = {id(parameter) for parameter in wrapper.network.head.parameters()}
     doubled = [group["params"] for group in optimizer.param_groups if group["lr_scale"] == 2.0]
     assert {id(parameter) for group in doubled for parameter in group} == head
+
+
+@pytest.mark.parametrize("frozen", [["backbone"], ["backbone.layer3"]])
+def test_what_is_frozen_must_have_weights_under_the_ordinary_head(tmp_path, frozen):
+    start = build.build_network(experiment(CAPSULES).network, experiment(CAPSULES), 2)
+    state = {k: v for k, v in start.backbone.state_dict().items() if not k.startswith("layer3")}
+    torch.save(state, tmp_path / "start.pt")
+    training = {"freeze": [name for name in frozen]}
+    configured = experiment(CAPSULES, training=training, weights={"file": "start.pt"})
+    with pytest.raises(CheckpointError, match=r"ordinary_head: .*got \d+ without weights in start"):
+        build.build_wrapper(configured, "ordinary_head", 2, tmp_path)
 
 
 def test_a_network_that_shares_no_features_has_no_ordinary_head(tmp_path):

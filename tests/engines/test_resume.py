@@ -83,6 +83,22 @@ def test_ctrl_c_leaves_a_run_that_resumes(blobs, tmp_path, uninterrupted, monkey
     assert_same_run(uninterrupted, out)
 
 
+def test_a_checkpoint_without_factors_on_the_learning_rate_resumes(
+    blobs, tmp_path, uninterrupted, monkeypatch
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        interrupt_after_the_first_epoch(patch)
+        train(tiny(str(blobs)), base=blobs.parent, out=out)
+    last = out / FOLDS[0] / "checkpoints/last.pt"
+    content = torch.load(last, weights_only=True)
+    for group in content["optimizer"]["param_groups"]:
+        del group["lr_scale"]
+    torch.save(content, last)
+    train(tiny(str(blobs)), base=blobs.parent, out=out, resume=True)
+    assert_same_run(uninterrupted, out)
+
+
 def test_without_reseeding_a_resumed_training_would_differ(
     blobs, tmp_path, uninterrupted, monkeypatch
 ):

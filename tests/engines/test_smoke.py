@@ -5,11 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from capsmed.cli import main
-from capsmed.engines.smoke import smoke
+from capsmed.engines.build import build_network
+from capsmed.engines.fits import list_fits
+from capsmed.engines.run_data import read_data
+from capsmed.engines.smoke import Smoke, _trainer, smoke
 from capsmed.errors import TrainingError
 from tests.engines.blobs import tiny, write_blobs
 
@@ -38,10 +43,41 @@ def test_a_smaller_training_part_is_taken_whole(tmp_path):
 
 
 def test_a_network_that_cannot_learn_fails_with_its_figures_and_advice(blobs):
-    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": 0.0})
-    message = r"of 8 right after \d+ steps, .* did not learn.*went from .*; try .*optimizer\.lr"
-    with pytest.raises(TrainingError, match=message):
+    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": 1e-6})
+    message = r"of 8 right after \d+ steps?, .* did not learn.*went from .*; try .*optimizer\.lr"
+    with pytest.raises(TrainingError, match=message) as told:
         smoke(experiment, base=blobs.parent, seconds=0.5)
+    assert "training.epochs" not in str(told.value)
+
+
+@pytest.mark.parametrize("lr", [0.0, 1e-30])
+def test_a_loss_that_stands_still_ends_it_long_before_the_time_is_over(blobs, lr):
+    experiment = tiny(str(blobs), optimizer={"name": "adam", "lr": lr}, network={"dropout": 0.0})
+    message = r"stopped because the loss stood still for 200 steps"
+    with pytest.raises(TrainingError, match=message) as told:
+        smoke(experiment, base=blobs.parent, seconds=60.0)
+    assert ("the learning rate is 0" in str(told.value)) == (lr == 0)
+
+
+def test_a_class_of_weight_zero_is_named(blobs):
+    loss = {"name": "capsule", "class_weights": [0.0, 1.0]}
+    message = r"loss\.class_weights above 0 for '"
+    with pytest.raises(TrainingError, match=message):
+        smoke(tiny(str(blobs), loss=loss, **QUICK), base=blobs.parent, seconds=3.0)
+
+
+def test_one_step_is_one_step():
+    assert "8 of 8 right after 1 step, " in Smoke(8, 8, 1, 0.1, 0.5, 0.4, 0.01).sentence
+
+
+def test_what_was_taken_from_the_weights_file_is_told(blobs, tmp_path):
+    told, weights = [], {"file": str(tmp_path / "start.pt"), "into": "encoder"}
+    experiment = tiny(str(blobs), weights=weights, **QUICK)
+    network = build_network(experiment.network, experiment, 2)
+    torch.save(network.encoder.state_dict(), weights["file"])
+    smoke(experiment, base=blobs.parent, tell=told.append)
+    count = len(network.encoder.state_dict())
+    assert told == [f"capsnet: {count} of {count} tensors of encoder from start.pt"]
 
 
 def test_a_loss_that_is_not_finite_names_the_layer(blobs):
@@ -61,6 +97,25 @@ def test_frozen_parts_stay_as_they_are_and_a_schedule_is_left_out(blobs):
         str(blobs), training={"freeze": ["encoder"], "ema": 0.9}, schedule="one_cycle", **QUICK
     )
     assert smoke(experiment, base=blobs.parent).rate == 0.01
+
+
+def test_class_weights_are_those_of_the_whole_training_part():
+    """Ten classes, of which eight cases cannot show each."""
+    experiment = tiny(
+        "digits",
+        data={"cohort": "digits", "classes": None, "limit": 60},
+        patch={"size": [8, 8], "window": None},
+        loss={"name": "capsule", "class_weights": "balanced"},
+        training={"sampling": "natural"},
+        split={"by": "case"},
+        **QUICK,
+    )
+    data = read_data(experiment, Path())
+    first = list_fits(Path(), experiment, data.splits)[0]
+    part = data.positions(first, "train")
+    trainer = _trainer(experiment, first, data, part[:8], torch.device("cpu"), Path())
+    counts = np.bincount(data.patches.targets.numpy()[part], minlength=10)
+    assert trainer.loss.margin.class_weights(10).numpy() == pytest.approx(len(part) / 10 / counts)
 
 
 def command(*arguments: str) -> list[str]:

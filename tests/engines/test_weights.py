@@ -50,8 +50,9 @@ def source():
         (lambda state: {"state_dict": state, "epoch": 3}, "module.backbone."),
         (lambda state: {"network": state, "classes": ["a", "b"]}, "backbone."),
         (lambda state: {"net": state}, "features."),
+        (lambda state: {"classifier": state, "optimizer": {"state": {}}, "epoch": 2}, ""),
     ],
-    ids=["plain", "module", "encoder", "monai", "lightning", "capsmed", "net"],
+    ids=["plain", "module", "encoder", "monai", "lightning", "capsmed", "net", "saver"],
 )
 def test_checkpoints_of_many_layouts_fill_the_backbone(tmp_path, wrap, start):
     state = {f"{start}{name}": value for name, value in source().items()}
@@ -69,9 +70,18 @@ def test_what_is_left_out_is_named(tmp_path):
     assert (taken.taken, taken.absent, taken.other_shape) == (7, ["2.bias"], ["0.weight"])
     assert taken.unused == ["head.weight"]
     assert taken.line() == (
-        "7 of 9 tensors of backbone from start.pt; 1 not in the file (2.bias); "
-        "1 of another shape (0.weight); 1 of the file unused (head.weight)"
+        "7 of 9 tensors of backbone (82.5% of the numbers) from start.pt; "
+        "1 not in the file (2.bias); 1 of another shape (0.weight); "
+        "1 of the file unused (head.weight)"
     )
+
+
+def test_the_record_counts_what_is_unused_and_names_the_first(tmp_path):
+    extra = {f"deep.{number}.weight": torch.zeros(2) for number in range(48)}
+    state = {f"backbone.{name}": value for name, value in source().items()} | extra
+    record = weights.load(Classifier(), save(tmp_path, state), tmp_path).record()
+    first = ["deep.0.weight", "deep.1.weight", "deep.2.weight"]
+    assert record["unused"] == {"count": 48, "first": first}
 
 
 def test_the_head_keeps_its_own_weights(tmp_path):
@@ -85,8 +95,10 @@ def test_the_head_keeps_its_own_weights(tmp_path):
     ("content", "message"),
     [
         ({"layer.weight": torch.zeros(3)}, r"expected tensors of backbone \(0\.weight, .*name the"),
-        ({"epoch": 3}, r"expected named tensors, got none in start\.pt; .*state_dict"),
-        ([1, 2], r"expected named tensors, got none"),
+        ({"epoch": 3}, r"got none under its keys \(epoch\) in start\.pt; .*state_dict"),
+        ([1, 2], r"expected named tensors, alone or under one key, got none but a list in start"),
+        ({}, r"expected named tensors, alone or under one key, got none in start"),
+        ({"ema": source(), "raw": source()}, r"got them under 2 keys \(ema, raw\) in start\.pt; "),
         (source() | {"0.bias": torch.full((3,), torch.nan)}, r"finite numbers, got .*\(0\.bias\)"),
     ],
 )
@@ -97,7 +109,9 @@ def test_foreign_files_are_refused(tmp_path, content, message):
 
 def test_a_file_with_more_than_tensors_is_not_run(tmp_path):
     chosen = save(tmp_path, Classifier())
-    with pytest.raises(CheckpointError, match=r"got start\.pt, .*other objects.*state_dict\(\)"):
+    with pytest.raises(
+        CheckpointError, match=r"holds Python objects \(\S*Classifier\), .*; save "
+    ):
         weights.load(Classifier(), chosen, tmp_path)
 
 
@@ -110,6 +124,37 @@ def test_missing_and_truncated_files_are_refused(tmp_path):
     path.unlink()
     with pytest.raises(CheckpointError, match=r"weights\.file: .*no such file.*mend the path"):
         weights.load(Classifier(), chosen, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"got start\.pt, which is empty; copy it anew$"),
+        (
+            b"epoch 3\n",
+            r"got start\.pt, which is no file of torch\.save; save .*state_dict\(\), path",
+        ),
+        (b"\x80\x02cut", r"got start\.pt, which .*; (copy|save) "),
+    ],
+    ids=["empty", "text", "cut"],
+)
+def test_files_of_another_kind_are_told_in_own_words(tmp_path, content, message):
+    (tmp_path / "start.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        weights.load(Classifier(), Weights(file="start.pt"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "reason"),
+    [((3, 3, 3), "other spatial_dims, 2D or 3D"), ((3, 3), "another size, such as other ch")],
+)
+def test_batch_norms_alone_are_told_as_little(tmp_path, kernel, reason):
+    sizes = {"0.weight": (4, 1), "2.weight": (9, 3)}
+    state = source() | {name: torch.zeros(*size, *kernel) for name, size in sizes.items()}
+    taken = weights.load(Classifier(), save(tmp_path, state), tmp_path)
+    assert taken.line().startswith("7 of 9 tensors of backbone (11.4% of the numbers) from start")
+    assert "Warning: expected weights for most of backbone, got 11.4% of" in taken.lines()[1]
+    assert f"the file is likely of a network of {reason}" in taken.lines()[1]
 
 
 def test_strict_wants_every_tensor_of_the_part(tmp_path):

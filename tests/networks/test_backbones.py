@@ -111,5 +111,7 @@ def test_a_taken_backbone_name_is_refused_and_the_same_class_is_not():
 def test_an_unknown_backbone_and_an_unknown_option_are_refused():
     with pytest.raises(ValueError, match="one of densenet121, .* got 'resnet17'; did you mean"):
         build_backbone("resnet17", 2, 1, (32, 32))
-    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+    with pytest.raises(
+        ValueError, match=r"resnet18: expected options of \['max_pool'\], got 'depth'"
+    ):
         build_backbone(("resnet18", {"depth": 3}), 2, 1, (32, 32))

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from monai.networks.layers.factories import Act, Conv
+from monai.networks.nets import DenseNet121, resnet18
 from monai.visualize import GradCAM, OcclusionSensitivity
 from torch import nn
 
 from capsmed.networks import CapsuleClassifier
-from tests.networks.small_backbones import CASES, MAPS, classifier, images
+from tests.networks.small_backbones import CASES, MAPS, OPTIONS, classifier, images
 
 pytestmark = [
     # MONAI indexes with a list where torch wants a tuple
@@ -90,3 +91,17 @@ def test_grad_cam_points_at_the_lesion_wherever_it_is(dims):
         heat = cam(lesion((24,) * dims, corner), class_idx=1)[0, 0]
         peak = torch.unravel_index(heat.argmax(), heat.shape)
         assert all(abs(int(p) - (c + 3)) <= 5 for p, c in zip(peak, corner, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "level"),
+    [
+        (DenseNet121(2, 1, 2, **OPTIONS["densenet121"]), "features.denseblock2"),
+        (resnet18(spatial_dims=2, n_input_channels=1, num_classes=2), "layer3"),
+    ],
+    ids=["chain", "listener"],
+)
+def test_grad_cam_takes_the_level_itself_of_a_whole_classifier(backbone, level):
+    network = CapsuleClassifier(2, 1, 2, (32, 32), backbone, level=level).eval()
+    heat = GradCAM(network, target_layers=f"backbone.{level}")(images(1, 2))
+    assert heat.shape == (1, 1, 32, 32) and heat.isfinite().all() and heat.std() > 0

@@ -1,4 +1,5 @@
 import copy
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from monai.networks.nets import DenseNet, SegResNet, resnet18
 from torch import nn
 
 from capsmed.losses import CapsuleLoss
-from capsmed.networks import CapsuleClassifier, CapsuleHead, TrainingWrapper
+from capsmed.networks import BackboneClassifier, CapsuleClassifier, CapsuleHead, TrainingWrapper
 from capsmed.networks.blocks.backbone import attach
 
 
@@ -33,6 +34,13 @@ class Listing(nn.Module):
         for conv in self.convs:
             maps.append(conv(maps[-1]))
         return self.arrange(maps[1:])
+
+
+class Tokens(Listing):
+    """Gives the middle map as 16 tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda maps: maps[1].flatten(2).transpose(1, 2))
 
 
 def small(backbone, **options) -> CapsuleClassifier:
@@ -195,6 +203,36 @@ def test_a_head_may_be_a_module():
     assert network.head is head and network.capsules(torch.rand(1, 1, 16, 16))[0].shape == (1, 3, 6)
 
 
+class OwnHead(nn.Module):
+    """Somebody's head on maps of 3x4x4: class poses of five components without any routing."""
+
+    score_kind = "logits"
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * 4 * 4, classes * 5)
+
+    def capsules(self, features):
+        poses = self.linear(features.flatten(1)).unflatten(1, (-1, 5))
+        return poses, poses.norm(dim=-1)
+
+
+def test_a_decoder_takes_the_poses_of_somebodys_own_head():
+    network = small(Listing(), head=OwnHead(), decoder="dense")
+    output = TrainingWrapper(network)(torch.rand(2, 1, 16, 16))
+    assert output["poses"].shape == (2, 3, 5) and output["reconstruction"].shape == (2, 1, 16, 16)
+
+
+@pytest.mark.parametrize("level", [None, "out", 0])
+def test_a_dictionary_of_maps_counts_as_a_list_and_its_keys_are_levels(level):
+    backbone = Listing(lambda maps: OrderedDict(zip(("out", "aux", "last"), maps, strict=True)))
+    network = small(backbone, level=level).eval()
+    assert network.feature_shape == ((3, 4, 4) if level is None else (2, 8, 8))
+    example = torch.rand(3, 1, 16, 16)
+    exported = torch.export.export(network, (example,)).module()
+    torch.testing.assert_close(exported(example), network(example), atol=1e-5, rtol=0)
+
+
 def test_a_bundle_nests_the_backbone_by_target():
     definition = {
         "_target_": "capsmed.networks.CapsuleClassifier",
@@ -229,14 +267,38 @@ REFUSED = [
     (Listing(), {"level": -1, "head": {"primary_kernel": 3}}, r"3x3 or more\], .*; set .*: 0 \["),
     (Listing(), {"level": "convs.7"}, "level: expected the name of a layer .*did you mean 'convs"),
     (Listing(), {"level": "fc"}, "level: expected a layer that runs, got 'fc'; name another"),
-    (Listing(lambda maps: {"out": maps[0]}), {}, r"a list of tensors, got a dict; .*: convs.0 \["),
-    (Listing(lambda maps: []), {}, "a list of tensors, got a list"),
+    (Listing(lambda maps: {"out": 3}), {}, r"or dict of tensors, got a dict; .*: convs.1 \["),
+    (Listing(lambda maps: []), {}, "or dict of tensors, got a list"),
+    (
+        Listing(lambda maps: {"out": maps[0]}),
+        {"level": "oot"},
+        r"a layer of the backbone \(convs, fc.*, or one of its features \(out\), .* mean 'out'",
+    ),
+    (Listing(), {"level": True}, "level: expected a number, a name or None, got True"),
+    (Listing(), {"level": 1.0}, "level: expected a number, a name or None, got 1.0"),
+    (conv_net().double(), {}, r"of torch.float32, .* got torch.float64; convert .*\.to\(torch.fl"),
+    (Listing(), {"head": {"primary_kernl": 3}}, "head: expected .* mean 'primary_kernel'"),
+    (("resnet18", {"max_pol": False}), {}, "backbone resnet18: expected .* mean 'max_pool'"),
+    (Listing(), {"head": OwnHead(4)}, r"poses \[1, 3, dim\] .* got \[1, 4, 5\] and \[1, 4\]"),
+    (Listing(), {"head": OwnHead(), "level": 0}, r"to take \[1, 2, 8, 8\] .* got RuntimeError: "),
     (
         nn.Conv3d(1, 2, 3),
         {},
         r"takes an image \[1, 1, 16, 16\], got RuntimeError: Calculated padded",
     ),
     (Listing(), {"head": nn.Linear(2, 2)}, "head: .* got a Linear without capsules and score_kind"),
+    (None, {}, "backbone: expected a module, one of .*, or a pair of name and options, got None"),
+    (3, {}, "backbone: expected a module, one of .* got 3"),
+    (nn.Conv2d, {}, "backbone: expected a module, one of .* got the class <class .*Conv2d"),
+    (("resnet18",), {}, r"backbone: .* a pair of name and options, got \('resnet18',\)"),
+    (("resnet18", 3), {}, r"backbone: .* a pair of name and options, got \('resnet18', 3\)"),
+    (
+        nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(0, 1)),
+        {},
+        r"backbone: expected features \[2, 14, 14\] of two images, .* got \[8, 14, 14\]; keep",
+    ),
+    (Tokens(), {"head": {"token_grid": [16]}}, r"token_grid: expected 2 numbers, got \[16\]"),
+    (Tokens(), {"head": {"token_grid": [3, 3]}}, r"of 16 locations .* such as \[4, 4\], got"),
     (Listing(), {"decoder": "deep"}, r"decoder: expected one of \['conv', 'dense'\] or None"),
 ]
 
@@ -245,3 +307,31 @@ REFUSED = [
 def test_what_cannot_be_used_is_refused_with_what_can(backbone, options, message):
     with pytest.raises(ValueError, match=message):
         small(copy.deepcopy(backbone), **options)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ((2, 1, 3, 64), "input_size: expected one number an axis, got 64"),
+        ((2, 1, 3, (8, 8, 8)), r"input_size: expected 2 numbers, one an axis, got \[8, 8, 8\]"),
+        ((2, 1, 3, (8, 0)), "input_size: expected 1 or more, got 0"),
+        ((1, 1, 3, (64,)), "spatial_dims: expected 2 or 3, got 1"),
+        ((2, 1, 2.0, (16, 16)), "num_classes: expected a whole number of 1 or more, got 2.0"),
+        ((2, 0, 3, (16, 16)), "in_channels: expected 1 or more, got 0"),
+    ],
+)
+@pytest.mark.parametrize("kind", [CapsuleClassifier, BackboneClassifier])
+def test_what_is_no_image_is_refused_by_the_options_name(kind, image, message):
+    with pytest.raises(ValueError, match=message):
+        kind(*image, backbone=conv_net())
+
+
+def test_at_most_eight_levels_that_learn_are_listed_deepest_sizes_first():
+    stages = [nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(1, 1, 3), nn.MaxPool2d(2))]
+    shrinking = [nn.Conv2d(1, 1, 3) for _ in range(11)]
+    backbone = nn.Sequential(*stages, nn.ReLU(), *shrinking, nn.Flatten(), nn.Linear(2 * 2, 3))
+    with pytest.raises(ValueError, match="set level to one of: ") as error:
+        CapsuleClassifier(2, 1, 3, (48, 48), backbone)
+    listed = str(error.value).split("one of: ")[1]
+    assert listed.startswith("12 [1, 2, 2], 11 [1, 4, 4]") and listed.count("[") == 8
+    assert "49, 49" not in listed

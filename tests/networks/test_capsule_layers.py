@@ -3,6 +3,7 @@ import torch
 
 from capsmed.engines.memory import peak_bytes
 from capsmed.networks import CapsuleLinear, DenseVotes, LinearVotes, PrimaryCapsules, squash
+from capsmed.networks.layers import CapsuleConv, MatrixCapsuleClasses
 
 
 def identity(capsules: PrimaryCapsules) -> PrimaryCapsules:
@@ -68,3 +69,17 @@ def test_mnist_capsule_layer_needs_at_most_60_mb_at_batch_128(gradient, limit):
     poses = torch.randn(128, 1152, 8, requires_grad=True)
     peak = peak_bytes(lambda: layer(poses)[1].sum().backward())
     assert 5e6 < peak - poses.grad.nbytes - layer.weight.grad.nbytes <= limit
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: CapsuleLinear(4, 0, 2, 3), "out_capsules: expected 1 or more, got 0"),
+        (lambda: CapsuleLinear(0, 4, 2, 3), "in_capsules: expected 1 or more, got 0"),
+        (lambda: MatrixCapsuleClasses(2, 0, 4, (3, 3)), "out_capsules: expected 1 or more, got 0"),
+        (lambda: CapsuleConv(2, 3, 0, 4, 4), "out_types: expected 1 or more, got 0"),
+    ],
+)
+def test_layers_of_no_capsules_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()

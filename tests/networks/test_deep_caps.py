@@ -87,6 +87,9 @@ def test_any_routing_may_route_a_cell(name, competition):
     ("options", "message"),
     [
         ({"dims": ()}, "dims: expected at least one cell, got none"),
+        ({"dims": (4, 0)}, "dims: expected 1 or more, got 0"),
+        ({"types": 0}, "types: expected 1 or more, got 0"),
+        ({"class_dim": 0}, "class_dim: expected 1 or more, got 0"),
         ({"cell_routing": "dynamik"}, "routing: expected one of .*; did you mean 'dynamic'"),
         ({"capsule_dropout": 1.0}, "probability: expected 0 to below 1, got 1.0"),
     ],
@@ -99,6 +102,15 @@ def test_a_wrong_option_is_refused_by_name(options, message):
 def test_another_competition_is_refused():
     with pytest.raises(ValueError, match="competition: expected 'location' or 'map', got 'all'"):
         SharedCapsuleConv(2, 3, 2, 4, 5, competition="all")
+
+
+def test_no_class_capsule_of_the_default_network_starts_dead_on_a_small_image():
+    network = DeepCaps(2, 1, 10, (16, 16), decoder=None).eval()
+    assert network(torch.rand(2, 1, 16, 16)).min() > 1e-6
+
+
+def test_the_default_network_learns_on_8x8():
+    assert falls(DeepCaps(2, 1, 2, (8, 8), decoder=None), (8, 8), steps=12, rate=1e-3)
 
 
 @pytest.mark.parametrize("squash_sums", [True, False])

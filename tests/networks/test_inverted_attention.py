@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from capsmed.networks import CapsuleLinear, InvertedAttentionRouting
-from capsmed.plugins.contracts.routing import LAYERS, Case
+from capsmed.plugins.contracts.routed import LAYERS
+from capsmed.plugins.contracts.routing import Case
 from tests.reference.inverted_attention_loop import inverted_attention_routing
 
 SIZES = LOWER, HIGHER, IN_DIM, OUT_DIM = 11, 3, 5, 7

@@ -1,6 +1,7 @@
 """Every registered network under the contract that plugins' networks are held to."""
 
 import pytest
+from torch import nn
 
 from capsmed.networks import NETWORKS
 from capsmed.plugins.contracts import network as contract
@@ -30,6 +31,19 @@ CASES = [
     for options in SMALL.get(name, [None])
     for case in contract.cases(name, options)
 ]
+
+
+class Classless(nn.Module):
+    """A network that does not look at its number of classes."""
+
+    def __init__(self, spatial_dims, in_channels, num_classes, input_size):
+        super().__init__()
+
+
+def test_a_network_without_classes_breaks_the_contract(monkeypatch) -> None:
+    monkeypatch.setitem(NETWORKS, "classless", Classless)
+    with pytest.raises(AssertionError, match="num_classes=0: expected a ValueError"):
+        contract.refuses_to_have_no_classes(Case("classless", 2))
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)

@@ -4,12 +4,25 @@ import pytest
 from monai.networks.layers.factories import Act
 from torch import nn
 
-from capsmed.networks import NETWORKS, Routing, Squash, register, register_network
-from capsmed.networks.registry import add_class
+from capsmed.networks import (
+    NETWORKS,
+    Routing,
+    Squash,
+    register,
+    register_backbone,
+    register_network,
+)
+from capsmed.networks.registry import add_class, build_routing
 
 
 class Other(nn.Module):
     """Something else that wants a name."""
+
+    def couplings(self, votes):
+        """None: uniform."""
+
+    def settle(self, votes, couplings):
+        return votes.mix(couplings)
 
 
 def test_a_taken_routing_name_is_refused():
@@ -26,6 +39,29 @@ def test_a_taken_activation_of_monai_is_refused():
 def test_a_taken_network_name_is_refused():
     with pytest.raises(ValueError, match="'capsnet', which is capsmed.*CapsNet; register .*Other"):
         register_network("capsnet", Other)
+
+
+@pytest.mark.parametrize("cls", [nn.Linear, Other(), "dynamic"])
+def test_what_is_no_routing_is_refused(cls):
+    with pytest.raises(
+        ValueError, match=r"expected a class derived from .*BaseRouting, got .*'foo"
+    ):
+        register("foo", cls)
+    assert "FOO" not in Routing.names
+
+
+@pytest.mark.parametrize("add", [register, register_backbone, register_network])
+@pytest.mark.parametrize("name", ["my-own", "", "a.b", 3])
+def test_a_name_that_is_no_identifier_is_refused(add, name):
+    with pytest.raises(ValueError, match=f"s: expected an identifier, got {name!r}; rename it"):
+        add(name, Other)
+
+
+def test_a_routing_may_be_one_mapping():
+    built = build_routing({"name": "EM", "iterations": 2}, (3, 2, 4, 4))
+    assert (type(built), built.iterations) == (Routing["em"], 2)
+    with pytest.raises(ValueError, match="expected a key name, got iterations"):
+        build_routing({"iterations": 2}, (3, 2, 4, 4))
 
 
 def test_registering_the_same_class_again_is_harmless():

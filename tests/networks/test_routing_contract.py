@@ -7,9 +7,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from capsmed.networks import Routing
+from capsmed.networks import BaseRouting, Routing, register
 from capsmed.plugins.contracts import routing as contract
 from capsmed.plugins.contracts.routing import Case
+
+
+class Selfish(BaseRouting):
+    """Takes the softmax over the higher capsules of a window without asking the votes."""
+
+    normalised_over = "out"
+    reference = "none"
+
+    def couplings(self, votes):
+        batch, lower, _ = votes.poses.shape
+        return votes.poses.new_zeros(batch, votes.out_capsules, lower).softmax(1)
+
+    def settle(self, votes, couplings):
+        poses = votes.mix(couplings)
+        return poses, poses.norm(dim=-1)
+
 
 NAMES = sorted(name.lower() for name in Routing.names)
 CASES = [case for name in NAMES for case in contract.cases(name)]
@@ -28,6 +44,16 @@ def test_dynamic_routing_sums_to_one_over_outputs_and_not_over_inputs():
     couplings = layer.routing.couplings(layer.votes(*case.inputs(layer)))
     assert Routing["dynamic"].normalised_over == "out"
     assert (couplings.sum(2) - 1).abs().min() > 0.1
+
+
+def test_a_routing_that_shares_out_by_itself_breaks_it_where_windows_compete():
+    try:
+        register("selfish", Selfish)
+        contract.shares_out_as_it_declares(Case("selfish", "2D convolution"))
+        with pytest.raises(AssertionError, match="not close"):
+            contract.shares_out_as_it_declares(Case("selfish", "2D map"))
+    finally:
+        Routing.components.pop("SELFISH", None)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

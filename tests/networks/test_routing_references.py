@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from capsmed.networks import Routing
-from capsmed.plugins.contracts.routing import LAYERS, Case
+from capsmed.plugins.contracts.routed import LAYERS
+from capsmed.plugins.contracts.routing import Case
 from tests.reference.consistent_loop import consistent_routing
 from tests.reference.dynamic_loop import dynamic_routing
 from tests.reference.em_loop import em_routing

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from capsmed.networks import CapsuleLinear, DenseVotes, SelfAttentionRouting, exponential_squash
-from capsmed.plugins.contracts.routing import LAYERS, Case
+from capsmed.plugins.contracts.routed import LAYERS
+from capsmed.plugins.contracts.routing import Case
 from tests.reference.self_attention_loop import self_attention_routing
 
 

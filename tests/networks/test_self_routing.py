@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from capsmed.networks import CapsNet, CapsuleLinear, SelfRouting
-from capsmed.plugins.contracts.routing import LAYERS, Case
+from capsmed.plugins.contracts.routed import LAYERS
+from capsmed.plugins.contracts.routing import Case
 from tests.reference.self_routing_loop import self_routing_routing
 
 SIZES = LOWER, HIGHER, IN_DIM, OUT_DIM = 11, 3, 5, 7
@@ -26,6 +27,11 @@ def test_equals_the_loop_with_any_weights(kind, bias):
     expected = self_routing_routing(*arrays(*given, layer.routing.route, layer.routing.bias))
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_its_options_are_shown():
+    routing = CapsuleLinear(*SIZES, ("self_routing", {"route_scale": 0.5})).routing
+    assert repr(routing) == "SelfRouting(route_scale=0.5, bias=False)"
 
 
 def test_activations_sum_to_one():

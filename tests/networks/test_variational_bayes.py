@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from capsmed.networks import CapsuleLinear, DenseVotes, VariationalBayesRouting
-from capsmed.plugins.contracts.routing import LAYERS, Case
+from capsmed.plugins.contracts.routed import LAYERS
+from capsmed.plugins.contracts.routing import Case
 from tests.reference.variational_bayes_loop import variational_bayes_routing
 
 SIZES = LOWER, HIGHER, IN_DIM, OUT_DIM = 11, 3, 5, 7

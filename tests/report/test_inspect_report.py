@@ -10,10 +10,12 @@ from capsmed.errors import CheckpointError
 from capsmed.report import write_report
 from capsmed.report.html import render
 from capsmed.report.inside import inside_plots
-from capsmed.report.inside_decoded import effect, mosaic
+from capsmed.report.inside_decoded import effect, mosaic, nothing_moves
 from capsmed.report.inside_files import Inside, read_inside
-from capsmed.report.inside_maps import COVER, spread, tinted
+from capsmed.report.inside_health import limits
+from capsmed.report.inside_maps import COVER, name_of, scale, spread, tinted
 from capsmed.report.inside_words import findings, pass_rows
+from capsmed.report.inside_words import test_rows as rows_of_tests
 from capsmed.report.run import read_run
 from tests.report.test_report import Text
 
@@ -149,6 +151,20 @@ def test_the_findings_are_the_same_in_words_and_numbers():
     assert "Accuracy 0.900 with the routing as trained, 0.800 with uniform couplings: 3 of" in said
 
 
+def test_where_uniform_couplings_do_not_apply_the_reason_stands_instead_of_an_accuracy():
+    content = health()
+    content["tests"][1] = {"routing": "uniform", "trained": False, "applies": False, "reason": "R"}
+    said = " ".join(findings(content))
+    assert "Uniform couplings do not apply: R." in said and "Accuracy" not in said
+    assert ("uniform", "does not apply: R", "", "") in rows_of_tests(content)
+
+
+def test_an_answer_to_no_input_is_said_where_there_is_one():
+    networks = [one | {"without_input": [0.12, 0.1]} for one in health()["networks"]]
+    said = " ".join(findings(health(networks=networks)))
+    assert "exceeds 0.1 (class capsules: above their answer to no input, at most 0.12) on" in said
+
+
 def test_couplings_that_are_no_shares_have_no_entropy():
     row = {"pass": 1, "entropy": None, "agreement": 2.0, "gained": None}
     assert any("are no shares" in text for text in findings(health(passes=[row])))
@@ -206,3 +222,64 @@ def test_the_effect_of_a_component_is_from_its_first_to_its_last_picture():
     moved = np.zeros((2, 11, 1, 2, 2))
     moved[1, -1, 0, 0, 0] = 0.4
     assert effect(moved).tolist() == pytest.approx([0, 0.1])
+
+
+def seen(couplings=0.5, **cases):
+    """An inspection of which only the couplings and the drawn cases matter."""
+    maps = np.full((1, 2, 2, 2), 0.5)
+    maps[0, 0, 0, 0] = couplings
+    return Inside(health(), {"couplings": maps, "equal_share": 0.5} | cases, {})
+
+
+def test_couplings_that_are_all_but_equal_are_drawn_faint_and_larger_ones_in_full():
+    assert scale(seen(0.506)) == (0.5, pytest.approx(0.1))
+    assert scale(seen(0.8)) == (0.5, pytest.approx(0.3))
+
+
+def test_couplings_that_are_all_but_equal_are_called_so(make_run):
+    run = add(make_run(size=(8, 8)), (8, 8), flat=True)
+    path = run / "inspect" / "cases.npz"
+    arrays = dict(np.load(path))
+    arrays["couplings"][0, 0, 0, 0] = 0.506
+    np.savez(path, **arrays)
+    said = "The couplings are all but equal: none is more than 1.2% off an equal share"
+    assert said in page(run).text
+
+
+def test_the_axis_of_the_entropy_shows_the_whole_of_it_and_more_agreement_is_still_seen():
+    low, high = limits(np.array([1.0, 0.9999]), 1.0)
+    assert low < 0 and 1 < high < 1.2
+    low, high = limits(np.array([0.0001, np.nan]), 0.05)
+    assert low < 0 and 0.05 < high < 0.06
+    assert limits(np.array([-2.0, 3.0]), 0.05) == pytest.approx((-2.4, 3.4))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (0.00001, 0.0003, "No agreement of votes and class capsules: it stays below 0.001 over 2"),
+        (0.960, 0.961, "Agreement stays at 0.961 over 2 passes."),
+        (0.960, 0.900, "Agreement falls from 0.960 to 0.900 over 2 passes."),
+    ],
+)
+def test_agreement_that_hardly_changes_is_not_said_to_grow(first, last, said):
+    rows = [
+        row | {"agreement": a} for row, a in zip(health()["passes"], (first, last), strict=True)
+    ]
+    assert said in " ".join(findings(health(passes=rows)))
+
+
+def test_components_that_change_nothing_are_said_to():
+    moved = np.full((2, 4, 11, 1, 8, 8), 0.5)
+    said = nothing_moves(Inside({}, {}, {"perturbed": moved}))
+    assert "Moving a component changes next to nothing: less than 0.0001 of a" in said
+    moved[0, 0, -1] += 0.1
+    assert nothing_moves(Inside({}, {}, {"perturbed": moved})) == ""
+    assert nothing_moves(Inside({}, {}, {})) == ""
+
+
+def test_true_and_predicted_class_stand_on_one_line_or_break_before_the_arrow():
+    wrong = seen(target=[0], predicted=[1])
+    assert name_of(wrong, 0) == "benign → malignant"
+    assert name_of(wrong, 0, longest=14) == "benign\n→ malignant"
+    assert name_of(seen(target=[1], predicted=[1]), 0) == "malignant"

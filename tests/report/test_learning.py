@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from capsmed.report import write_report
@@ -100,3 +102,18 @@ def test_an_older_run_without_the_facts_still_reports(make_run):
     run = make_run(size=(8, 8))
     assert "Did it learn?" not in page(run)
     assert not (run / "plots" / "learning.svg").exists()
+
+
+def test_one_class_for_every_test_case_is_told_even_where_training_parts_hide_it(make_run):
+    """All probabilities between 0.45 and 0.50: a ranking, but sensitivity 0 at 0.5."""
+    run = make_run(size=(8, 8))
+    record(run, {fold: facts(0.85, 0.8) for fold in range(5)})
+    table = pd.read_csv(run / "predictions.csv")
+    table["prob_malignant"] = 0.45 + 0.049 * table["prob_malignant"]
+    table["prob_benign"] = 1 - table["prob_malignant"]
+    table["threshold"] = np.nan
+    table.to_csv(run / "predictions.csv", index=False)
+    text = page(run)
+    assert "all folds together: did not learn, one class capsule is always the longest" in text
+    assert "&#39;benign&#39;, in 100.0% of the cases; balanced accuracy 0.50 (0.45–0.55)" in text
+    assert "test predictions, chance is 0.50" in text

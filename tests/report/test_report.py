@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -8,6 +9,9 @@ import pytest
 
 from capsmed.errors import CheckpointError
 from capsmed.report import write_report
+from capsmed.report.plots import training_plot
+from capsmed.report.run import read_run
+from capsmed.report.style import INK, QUIET, ink_on
 
 NOTE = "Synthetic pixels, not clinical performance"
 PLOTS = {"roc", "confusion", "forest", "scores", "training", "examples"}
@@ -179,3 +183,22 @@ def test_cases_without_a_diameter_are_said(make_run):
     cohort.loc[:3, "diameter_mm"] = ""
     cohort.to_csv(run / "cohort.csv", index=False)
     assert "4 included cases have no diameter" in read(run).text
+
+
+def test_a_training_of_one_epoch_is_a_mark_and_a_long_one_a_line(lung):
+    folds = read_run(lung).folds
+    once = [replace(fold, history=fold.history[:1]) for fold in folds]
+    assert training_plot(once).count("<use ") > training_plot(folds).count("<use ")
+
+
+@pytest.mark.parametrize(
+    ("ground", "strong", "ink"),
+    [
+        ((0.03, 0.19, 0.42), False, "white"),
+        ((0.42, 0.68, 0.84), False, INK),
+        ((0.97, 0.98, 1.0), False, QUIET),
+        ((0.97, 0.98, 1.0), True, INK),
+    ],
+)
+def test_numbers_stand_out_from_the_colour_below_them(ground, strong, ink):
+    assert ink_on(ground, strong) == ink

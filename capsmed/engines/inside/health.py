@@ -18,14 +18,20 @@ from capsmed.engines.inside.probe import (
     iterative,
     passes,
     replaced,
+    routings,
     shared_over,
     watched,
+    without_input,
 )
+from capsmed.metrics.dead import dead
 from capsmed.networks import probabilities
 
-#: A capsule that stays below this length (or activation) on all cases is called dead: the margin
-#: loss takes a class below it for absent (Sabour et al. 2017, equation 4, m-).
-DEAD_BELOW = 0.1
+WEIGHTED = "couplings are normalised over the lower capsules, so a vote cannot count once"
+FIXED = "no routing is iterative"
+LEVELLED = "all classes of a case come out equal, so there is nothing to choose by"
+
+#: Class probabilities of a case that differ by less than this are equal but for rounding.
+EQUAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,18 @@ class Variant:
         name: as in the table of the report.
         passes: number of passes that it sets, or None.
         trained: whether it is what the network was trained with.
-        applies: False where the network has no routing whose passes could be set.
+        reason: why it does not apply to the network; None where it does.
     """
 
     name: str
     passes: int | None = None
     trained: bool = False
-    applies: bool = True
+    reason: str | None = None
+
+    @property
+    def applies(self) -> bool:
+        """Whether the network can be routed this way."""
+        return self.reason is None
 
     def on(self, network: nn.Module) -> AbstractContextManager[None]:
         """Route ``network`` this way inside the context."""
@@ -56,10 +67,11 @@ class Variant:
 def variants(network: nn.Module) -> list[Variant]:
     """Routing off, uniform, 1 pass, 3 passes, and as trained where that is none of them."""
     trained = {routing.iterations for routing in iterative(network)}
-    rows = [Variant("off"), Variant("uniform")]
+    weighted = any(routing.normalised_over == "in" for routing in routings(network))
+    rows = [Variant("off", reason=WEIGHTED if weighted else None), Variant("uniform")]
     for number in sorted({1, 3, *(trained if len(trained) == 1 else ())}):
         name = "1 pass" if number == 1 else f"{number} passes"
-        rows.append(Variant(name, number, trained == {number}, bool(trained)))
+        rows.append(Variant(name, number, trained == {number}, None if trained else FIXED))
     return rows if len(trained) == 1 else [*rows, Variant("as trained", trained=True)]
 
 
@@ -70,6 +82,7 @@ class Measured:
     Attributes:
         target: class of each case ``[n]``.
         activations: of the class capsules ``[n, classes]``.
+        silent: what the class capsules answer to no input ``[classes]``.
         lower: largest activation or length of each type of lower capsules ``[types]``.
         entropy: of the couplings after each pass ``[n, passes]``; NaN where they are no shares.
         agreement: after each pass ``[n, passes]``.
@@ -78,6 +91,7 @@ class Measured:
 
     target: np.ndarray
     activations: np.ndarray
+    silent: np.ndarray
     lower: np.ndarray
     entropy: np.ndarray
     agreement: np.ndarray
@@ -85,13 +99,13 @@ class Measured:
 
     @property
     def dead_types(self) -> list[int]:
-        """Types of lower capsules that stay below `DEAD_BELOW` on all cases."""
-        return np.flatnonzero(self.lower < DEAD_BELOW).tolist()
+        """Types of lower capsules that are dead, by `dead` with 0 for no input."""
+        return np.flatnonzero(dead(self.lower)).tolist()
 
     @property
     def dead_classes(self) -> list[int]:
-        """Class capsules that do."""
-        return np.flatnonzero(self.activations.max(0) < DEAD_BELOW).tolist()
+        """Class capsules that are dead."""
+        return np.flatnonzero(dead(self.activations.max(0), self.silent)).tolist()
 
 
 @torch.no_grad()
@@ -119,9 +133,10 @@ def measure(
         for name, part in parts.items():
             gathered.setdefault(name, []).append(part.cpu())
         step(len(images))
+    nothing = without_input(network, images).cpu().numpy()
     whole = {name: torch.cat(found).numpy() for name, found in gathered.items()}
     tests = {row.name: whole.pop(f"test {row.name}") for row in rows}
-    return Measured(**{**whole, "lower": whole["lower"].max(0)}, tests=tests)
+    return Measured(**{**whole, "lower": whole["lower"].max(0)}, silent=nothing, tests=tests)
 
 
 def _watch(network: Any, images: Tensor) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from capsmed.engines.fits import Fit
 from capsmed.engines.inside import files
 from capsmed.engines.inside.health import Measured, measure, variants
 from capsmed.engines.inside.pictures import (
-    MOST_PERTURBED,
+    choose_moved,
     choose_shown,
     draw_cases,
     draw_perturbed,
@@ -139,8 +139,8 @@ def _pictures(opened: Opened, ids: list[str]) -> dict[str, dict[str, np.ndarray]
     drawn = draw_cases(network, images, target)
     pictures = {"cases": {"case_id": np.array(ids, dtype=str), **drawn}}
     if getattr(network, "decoder", None) is not None:
-        right = np.flatnonzero(drawn["predicted"] == drawn["target"])
-        few = [int(k) for k in (right if len(right) else range(len(ids)))][:MOST_PERTURBED]
+        few = choose_moved(drawn["target"], drawn["predicted"])
         moved = draw_perturbed(network, images[few], target[few])
+        moved["predicted"] = drawn["predicted"][few]
         pictures["perturbed"] = {"case_id": np.array([ids[k] for k in few], dtype=str), **moved}
     return pictures

@@ -49,6 +49,24 @@ def choose_shown(target: np.ndarray, chance: np.ndarray, count: int) -> list[int
     return groups[0][: count - len(wrong)] + wrong
 
 
+def choose_moved(
+    target: np.ndarray, predicted: np.ndarray, most: int = MOST_PERTURBED
+) -> list[int]:
+    """Places of the drawn cases whose capsule is moved: a case of each class, then right ones.
+
+    A class's first right case, or its first wrong one where it has no right one; classes with a
+    right case come first.
+
+    >>> choose_moved(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 3)
+    [0, 3, 1]
+    """
+    right = np.flatnonzero(predicted == target).tolist()
+    wrong = np.flatnonzero(predicted != target).tolist()
+    first = {int(target[case]): case for case in reversed([*right, *wrong])}
+    each = sorted(first.values(), key=[*right, *wrong].index)
+    return [*each, *(case for case in right if case not in each)][:most]
+
+
 @torch.no_grad()
 def draw_cases(network: Any, images: Tensor, target: Tensor) -> dict[str, np.ndarray]:
     """Coupling maps and reconstructions of some cases.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from capsmed.networks.layers.squash import lengths
-from capsmed.networks.layers.votes import Votes
+from capsmed.networks.layers.votes import DenseVotes, Votes
 from capsmed.networks.routing.base import BaseRouting, IterativeRouting
 
 
@@ -50,6 +50,33 @@ class Call:
     def types(self) -> int:
         """Types of lower capsules; every lower capsule is one where they have no locations."""
         return self.votes.poses.shape[1] // math.prod(self.votes.grid)
+
+
+@torch.no_grad()
+def silent(call: Call) -> Tensor:
+    """Activations ``[out]`` that a routing gives where all lower poses and activations are zero."""
+    votes, (_, higher, dim) = call.votes, call.poses.shape
+    poses = torch.zeros_like(votes.poses[:1])
+    active = None if votes.activations is None else torch.zeros_like(votes.activations[:1])
+    none = poses.new_zeros(1, poses.shape[1], higher, dim)
+    return call.routing(DenseVotes(none, poses, active, votes.grid))[1][0]
+
+
+@torch.no_grad()
+def without_input(network: nn.Module, images: Tensor) -> Tensor:
+    """What the class capsules of ``network`` answer to no lower capsules: ``[classes]``.
+
+    Zero where they are not made by a routing.
+
+    Args:
+        network: in evaluation mode; gives scores ``[batch, classes]``.
+        images: some, which show it how many lower capsules there are.
+    """
+    with watched(network) as calls:
+        scores = network(images)
+    if not calls or calls[-1].activations.shape != scores.shape:
+        return torch.zeros(scores.shape[1], device=scores.device)
+    return silent(calls[-1])
 
 
 @contextmanager
@@ -110,8 +137,8 @@ def iterative(network: nn.Module) -> list[IterativeRouting]:
 
 
 def uniform(votes: Votes) -> Tensor:
-    """Couplings of ``1 / out``."""
-    return counted_once(votes) / votes.out_capsules
+    """Equal couplings: ``1 / out``, or one over all the higher capsules that it is shared among."""
+    return votes.share(torch.zeros_like(counted_once(votes)))
 
 
 def counted_once(votes: Votes) -> Tensor:

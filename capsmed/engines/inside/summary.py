@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from capsmed.engines.fits import Fit
-from capsmed.engines.inside.health import DEAD_BELOW, Measured, Variant
+from capsmed.engines.inside.health import EQUAL, LEVELLED, Measured, Variant
 from capsmed.metrics import scores
+from capsmed.metrics.dead import DEAD_MARGIN
 
 
 def pooled(
@@ -18,7 +19,7 @@ def pooled(
     every = list(found.values())
     return {
         "cases": sum(len(one.target) for one in every),
-        "dead_below": DEAD_BELOW,
+        "dead_below": DEAD_MARGIN,
         "networks": [_network(fit, one, classes) for fit, one in found.items()],
         "passes": _passes(every),
         "activity": _activity(every, len(classes)),
@@ -31,6 +32,7 @@ def _network(fit: Fit, one: Measured, classes: tuple[str, ...]) -> dict[str, Any
         "fold": fit.fold,
         "cases": len(one.target),
         "types": len(one.lower),
+        "without_input": [finite(value) for value in one.silent],
         "dead_types": one.dead_types,
         "dead_classes": [classes[k] for k in one.dead_classes],
     }
@@ -68,9 +70,14 @@ def _tests(every: list[Measured], rows: list[Variant], positive: int) -> list[di
     usual = scores.decide(_chance(every, trained), positive)
     tests: list[dict[str, Any]] = []
     for row in rows:
-        entry = {"routing": row.name, "trained": row.trained, "applies": row.applies}
-        if row.applies:
-            chance = _chance(every, row.name)
+        chance = _chance(every, row.name) if row.applies else None
+        reason = row.reason
+        if chance is not None and not row.trained and float(np.ptp(chance, axis=1).max()) < EQUAL:
+            reason = LEVELLED
+        entry = {"routing": row.name, "trained": row.trained, "applies": reason is None}
+        if reason is not None:
+            entry["reason"] = reason
+        elif chance is not None:
             decided = scores.decide(chance, positive)
             entry |= {
                 "accuracy": finite(scores.accuracy(target, decided)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from capsmed.errors import did_you_mean
+from capsmed.networks.blocks.levels import Level, Wanted, as_levels
 from capsmed.networks.blocks.unused import drop_unused
 from capsmed.networks.layers.votes import exporting
 
-#: Which features to take: what comes out, one of a list of outputs, or an inner layer's output.
-Level = int | str | None
+#: An error names at most so many levels.
+LISTED = 8
 
 
 class _Reached(Exception):
@@ -38,7 +39,7 @@ class Tap:
     def __call__(self, backbone: nn.Module, image: Tensor, whole: bool = False) -> Tensor:
         """Features of ``image [batch, channels, *size]``.
 
-        An inner layer is listened to by a forward hook, and what comes after it does not run,
+        An inner layer is listened to, and what comes after it does not run,
         unless ``whole``, or while exporting: an exported graph has no place for leaving early.
         """
         if self.layer is None:
@@ -95,32 +96,39 @@ def attach(
 
     Args:
         backbone: gives a feature map ``[batch, channels, *size]``, tokens ``[batch, tokens,
-            channels]``, a list of these, or a pair of one and such a list (last in the order).
-            It is changed, as said.
+            channels]``, a list of these, a dictionary of these, which counts as the list of its
+            values, or a pair of one and a list (last in the order). It is changed, as said.
         in_channels: channels of the image.
         input_size: spatial size of the image.
-        level: an index into the list; or the dotted name of an inner layer; None for what comes
-            out, of a list the last one that is large enough.
+        level: an index into the list; the dotted name of an inner layer, or, where no layer has
+            that name, a key of the dictionary; None for what comes out, of a list the last one
+            that is large enough.
         least: smallest usable map; None for one location.
         locations: how many locations a map must have to be taken where ``level`` is None.
 
     Raises:
         ValueError: no such level, or features that cannot be used, with the shapes of those
-            that can; or the backbone refuses the image.
+            that can; the features are of another type than new layers; or the backbone refuses
+            the image.
     """
     wanted = Wanted(len(input_size), tuple(least or [1] * len(input_size)), locations)
-    layer = level if isinstance(level, str) else None
-    if layer is not None:
-        _check_layer(backbone, layer)
-    with _undisturbed(backbone):
+    if isinstance(level, bool) or not isinstance(level, (int, str, type(None))):
+        raise ValueError(f"level: expected a number, a name or None, got {level!r}")
+    layer = level if isinstance(level, str) and _has_layer(backbone, level) else None
+    with undisturbed(backbone):
         image = _example(backbone, in_channels, input_size)
         output = _ask(Tap(layer), backbone, image)
+        if isinstance(level, str) and layer is None:
+            level = _key(backbone, output, level)
         try:
             index = wanted.choose(as_levels(output), level)
         except ValueError as error:
             raise ValueError(f"{error}{_advice(backbone, image, output, wanted)}") from None
         tap = Tap(layer, None if isinstance(output, Tensor) else index)
-        shape = tuple(as_levels(output)[index].shape[1:])
+        features = as_levels(output)[index]
+        _check_type(features)
+        shape = tuple(features.shape[1:])
+        _check_batch(tap, backbone, image, shape)
         if layer is not None and (cut := _cut_chain(backbone, layer)) is not None:
             tap, dropped = Tap(None, tap.index), cut
         else:
@@ -128,111 +136,100 @@ def attach(
     return Attachment(tap, shape, dropped)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a head can use.
+class _Listener(nn.Module):
+    """Stands in a layer's place, keeps what the layer gives and ends the backbone's forward there.
 
-    Attributes:
-        spatial_dims: of the image.
-        least: smallest usable map.
-        locations: how many locations a map must have to be taken unasked.
+    A forward hook would see the output before the layer's backward hooks are tied to it, and
+    Grad-CAM would find no gradient.
     """
 
-    spatial_dims: int
-    least: tuple[int, ...]
-    locations: int
+    def __init__(self, layer: nn.Module, reached: list[Any]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.reached = reached
 
-    def fits(self, features: Tensor, unasked: bool = True) -> bool:
-        """Whether ``features`` are a large enough map, or tokens."""
-        tokens = features.ndim == 3
-        if not tokens and features.ndim != self.spatial_dims + 2:
-            return False
-        size = features.shape[1:2] if tokens else features.shape[2:]
-        enough = math.prod(size) >= (self.locations if unasked else 1)
-        return enough and all(n >= m for n, m in zip(size, self.least, strict=False))
-
-    def choose(self, levels: list[Tensor], level: Level) -> int:
-        """The index of the features to take.
-
-        Raises:
-            ValueError: none can be taken.
-        """
-        if isinstance(level, int):
-            count = len(levels)
-            if not -count <= level < count:
-                raise ValueError(f"level: expected {-count} to {count - 1}, got {level}")
-            candidates = [level % count]
-        else:
-            candidates = list(range(len(levels)))
-        usable = [k for k in candidates if self.fits(levels[k], unasked=level is None)]
-        if not usable:
-            got = ", ".join(dict.fromkeys(str(list(levels[k].shape)) for k in candidates))
-            raise ValueError(f"backbone: expected {self.words(level)}, got {got}")
-        return usable[-1]
-
-    def words(self, level: Level) -> str:
-        """What is wanted, in words."""
-        size = "x".join(map(str, self.least))
-        several = f" of at least {self.locations} locations" if level is None else ""
-        return (
-            f"a feature map [batch, channels, {size} or more]{several}, "
-            "or tokens [batch, tokens, channels]"
-        )
-
-
-def as_levels(output: Any) -> list[Tensor]:
-    """A backbone's output as a list of features, the deepest last.
-
-    Raises:
-        ValueError: it is no tensor, list of tensors, or pair of a tensor and such a list.
-    """
-    if isinstance(output, Tensor):
-        return [output]
-    if isinstance(output, (list, tuple)):
-        if len(output) == 2 and isinstance(output[1], (list, tuple)):
-            output = [*output[1], output[0]]
-        if output and all(isinstance(part, Tensor) for part in output):
-            return list(output)
-    raise ValueError(
-        f"backbone: expected a tensor or a list of tensors, got a {type(output).__name__}"
-    )
+    def forward(self, *arguments: Any, **options: Any) -> None:
+        """Run the layer and leave."""
+        self.reached.append(self.layer(*arguments, **options))
+        raise _Reached
 
 
 def _inner(backbone: nn.Module, layer: str, image: Tensor, whole: bool) -> Any:
     reached: list[Any] = []
-
-    def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        reached.append(output)
-        if not whole:
-            raise _Reached
-
-    handle = backbone.get_submodule(layer).register_forward_hook(listen)
-    try:
+    with _hooked(backbone, layer, reached) if whole else _replaced(backbone, layer, reached):
         backbone(image)
-    except _Reached:
-        pass
-    finally:
-        handle.remove()
     if not reached:
         raise ValueError(f"level: expected a layer that runs, got {layer!r}; name another")
     return reached[0]
 
 
-def _check_layer(backbone: nn.Module, layer: str) -> None:
-    known = [name for name, _ in backbone.named_modules() if name]
-    if layer not in known:
-        top = ", ".join(name for name, _ in backbone.named_children()) or "none"
+@contextmanager
+def _hooked(backbone: nn.Module, layer: str, reached: list[Any]) -> Iterator[None]:
+    def listen(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        reached.append(output)
+
+    handle = backbone.get_submodule(layer).register_forward_hook(listen)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _replaced(backbone: nn.Module, layer: str, reached: list[Any]) -> Iterator[None]:
+    parent, _, name = layer.rpartition(".")
+    modules, inner = backbone.get_submodule(parent)._modules, backbone.get_submodule(layer)
+    modules[name] = _Listener(inner, reached)
+    try:
+        yield
+    except _Reached:
+        pass
+    finally:
+        modules[name] = inner
+
+
+def _has_layer(backbone: nn.Module, name: str) -> bool:
+    return name in (known for known, _ in backbone.named_modules() if known)
+
+
+def _key(backbone: nn.Module, output: Any, name: str) -> int:
+    """The place of the dictionary's key ``name``."""
+    keys = [str(key) for key in output] if isinstance(output, Mapping) else []
+    if name in keys:
+        return keys.index(name)
+    top = ", ".join(child for child, _ in backbone.named_children()) or "none"
+    among = f", or one of its features ({', '.join(keys)})" if keys else ""
+    known = [*keys, *(layer for layer, _ in backbone.named_modules() if layer)]
+    raise ValueError(
+        f"level: expected the name of a layer of the backbone ({top}, or inside one){among}, "
+        f"got {name!r}{did_you_mean(name, known)}"
+    )
+
+
+def _check_type(features: Tensor) -> None:
+    wanted = torch.get_default_dtype()
+    if features.dtype != wanted:
         raise ValueError(
-            f"level: expected the name of a layer of the backbone ({top}, or inside one), "
-            f"got {layer!r}{did_you_mean(layer, known)}"
+            f"backbone: expected features of {wanted}, as the head's weights, got "
+            f"{features.dtype}; convert the backbone with .to({wanted})"
+        )
+
+
+def _check_batch(tap: Tap, backbone: nn.Module, image: Tensor, shape: tuple[int, ...]) -> None:
+    """Two images must give the features of two."""
+    got = list(_ask(tap, backbone, torch.cat([image, image])).shape)
+    if got != [2, *shape]:
+        raise ValueError(
+            f"backbone: expected features {[2, *shape]} of two images, as of one, got {got}; "
+            "keep the batch as their first axis"
         )
 
 
 @contextmanager
-def _undisturbed(backbone: nn.Module) -> Iterator[None]:
+def undisturbed(network: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradient; each module's own mode comes back."""
-    modes = [(module, module.training) for module in backbone.modules()]
-    backbone.eval()
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
     try:
         with torch.no_grad():
             yield
@@ -287,10 +284,11 @@ def _cut_chain(backbone: nn.Module, layer: str) -> tuple[str, ...] | None:
 def _advice(backbone: nn.Module, image: Tensor, output: Any, wanted: Wanted) -> str:
     """The levels that could be used instead, with their shapes."""
     found: dict[str, Tensor] = {}
-    if isinstance(output, (list, tuple)):
+    if isinstance(output, (list, tuple, Mapping)):
         with suppress(ValueError):
             found = {str(k): f for k, f in enumerate(as_levels(output)) if wanted.fits(f)}
     found = found or _inner_levels(backbone, image, wanted)
+    found = dict(list(found.items())[:LISTED])
     if not found:
         return "; give a larger input_size or another backbone"
     listed = ", ".join(f"{name} {list(features.shape[1:])}" for name, features in found.items())
@@ -298,7 +296,10 @@ def _advice(backbone: nn.Module, image: Tensor, output: Any, wanted: Wanted) -> 
 
 
 def _inner_levels(backbone: nn.Module, image: Tensor, wanted: Wanted) -> dict[str, Tensor]:
-    """Of the layers that give usable features, the last of each size, outer ones first."""
+    """Of the layers that give usable features, the last of each size; deepest sizes first.
+
+    Layers without parameters, such as padding and activations, are left out.
+    """
     best: dict[tuple[int, ...], tuple[int, str, Tensor]] = {}
 
     def listen(name: str) -> Any:
@@ -310,10 +311,13 @@ def _inner_levels(backbone: nn.Module, image: Tensor, wanted: Wanted) -> dict[st
 
         return hook
 
-    handles = [m.register_forward_hook(listen(n)) for n, m in backbone.named_modules() if n]
+    learned = [
+        (n, m) for n, m in backbone.named_modules() if n and any(True for _ in m.parameters())
+    ]
+    handles = [module.register_forward_hook(listen(name)) for name, module in learned]
     try:
         backbone(image)
     finally:
         for handle in handles:
             handle.remove()
-    return {name: features for _, name, features in best.values()}
+    return {name: features for _, name, features in reversed(best.values())}

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from monai.networks.layers.factories import Pool
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, per_axis, resolve_padding
+from capsmed.networks.blocks.options import PerAxis, at_least_one, per_axis, resolve_padding
 from capsmed.networks.layers.capsules import CapsuleLinear, PrimaryCapsules
 from capsmed.networks.layers.votes import exporting
+from capsmed.networks.registry import RoutingSpec
 
 #: Class activations below this are logits on a straight line instead of on the logarithm.
 LEAST_ACTIVATION = 1e-6
@@ -53,8 +54,8 @@ class CapsuleHead(nn.Module):
         max_locations: the map is averaged until each axis has at most its ``spatial_dims``-th root
             of capsule locations: 16 are 4x4, or 2x2x2; 64 are 8x8, or 4x4x4. None: as many as come.
         token_grid: how the tokens lie in the image, row by row, such as ``[7, 7]``: they become a
-            map, and those in front of it, such as a class token, are left out. None: tokens are
-            locations in a row, a class token one of them.
+            map, and a class token in front of it is left out. None: tokens are locations in a row,
+            a class token one of them.
         output: ``"logits"`` or ``"lengths"``.
 
     Raises:
@@ -79,7 +80,7 @@ class CapsuleHead(nn.Module):
         primary_padding: PerAxis | str = 0,
         primary_norm: str | Sequence[Any] | None = None,
         class_dim: int = 16,
-        routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
         bias: bool = False,
         init_scale: float = 0.15,
         max_locations: int | None = 16,
@@ -89,8 +90,13 @@ class CapsuleHead(nn.Module):
         super().__init__()
         if output not in ("logits", "lengths"):
             raise ValueError(f"output: expected 'logits' or 'lengths', got {output!r}")
-        if num_classes < 1:
-            raise ValueError(f"num_classes: expected 1 or more, got {num_classes}")
+        at_least_one(
+            in_channels=in_channels,
+            num_classes=num_classes,
+            primary_capsules=primary_capsules,
+            primary_dim=primary_dim,
+            class_dim=class_dim,
+        )
         self.score_kind = output
         self.num_classes = num_classes
         self.class_dim = class_dim
@@ -196,9 +202,23 @@ def _input_shape(
         if token_grid is not None:
             raise ValueError(f"token_grid: expected None for a feature map, got {list(token_grid)}")
         return (channels, *size)
-    if token_grid is not None and math.prod(token_grid) > size[0]:
-        raise ValueError(f"token_grid: expected at most {size[0]} tokens, got {list(token_grid)}")
+    if token_grid is not None:
+        _check_token_grid(token_grid, size[0])
     return (size[0], channels)
+
+
+def _check_token_grid(grid: tuple[int, ...], tokens: int) -> None:
+    for number in grid:
+        at_least_one(token_grid=number)
+    if math.prod(grid) in (tokens, tokens - 1):
+        return
+    sides = {many: round(many ** (1 / len(grid))) for many in (tokens, tokens - 1) if grid}
+    even = [str([side] * len(grid)) for many, side in sides.items() if side ** len(grid) == many]
+    such = f", such as {even[0]}" if even else ""
+    raise ValueError(
+        f"token_grid: expected a grid of {tokens} locations for {tokens} tokens, or of "
+        f"{tokens - 1} and a class token{such}, got {list(grid)}, which is {math.prod(grid)}"
+    )
 
 
 def _pool_factors(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from capsmed.networks.blocks.options import (
     PerAxis,
+    at_least_one,
     conv_output_size,
     named,
     per_stage,
@@ -51,6 +52,7 @@ class ConvStack(nn.Module):
         super().__init__()
         if not channels:
             raise ValueError("channels: expected at least one stage, got none")
+        at_least_one(in_channels=in_channels, channels=min(channels))
         self.out_channels = channels[-1]
         options = {"kernel_sizes": kernel_sizes, "strides": strides, "padding": padding}
         spread = (per_stage(name, value, len(channels)) for name, value in options.items())

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from capsmed.networks.blocks.options import (
     PerAxis,
+    at_least_one,
     conv_output_size,
     named,
     per_stage,
@@ -58,6 +59,7 @@ class ConvEncoder(nn.Module):
         super().__init__()
         if not channels:
             raise ValueError("channels: expected at least one stage, got none")
+        at_least_one(in_channels=in_channels, channels=min(channels))
         self.out_channels = channels[-1]
         self.stages = nn.Sequential()
         options = (kernel_sizes, strides, padding, pool)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, per_axis, resolve_padding
+from capsmed.networks.blocks.options import PerAxis, at_least_one, per_axis, resolve_padding
 from capsmed.networks.layers.conv_votes import ConvVotes
 from capsmed.networks.layers.fields import Fields, unfold_windows
 from capsmed.networks.layers.matrix_votes import MatrixVotes, matrix_side, noisy_identity, pose_rows
 from capsmed.networks.layers.squash import lengths
 from capsmed.networks.layers.votes import Votes
-from capsmed.networks.registry import build_routing
+from capsmed.networks.registry import RoutingSpec, build_routing
 
 
 class CapsuleConv(nn.Module):
@@ -47,8 +47,9 @@ class CapsuleConv(nn.Module):
             and ``out_dim`` is ``in_dim``.
 
     Raises:
-        ValueError: ``competition`` or ``transform`` is another word, a pose has no square number of
-            components where it must, or a routing's or padding's option is wrong.
+        ValueError: there are no lower or no higher types, ``competition`` or ``transform`` is
+            another word, a pose has no square number of components where it must, or a routing's
+            or padding's option is wrong.
     """
 
     def __init__(
@@ -61,13 +62,14 @@ class CapsuleConv(nn.Module):
         kernel_size: PerAxis = 3,
         stride: PerAxis = 1,
         padding: PerAxis | str = 0,
-        routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
         bias: bool = False,
         init_scale: float = 0.05,
         competition: Literal["location", "map"] = "location",
         transform: Literal["linear", "matrix"] = "linear",
     ) -> None:
         super().__init__()
+        at_least_one(in_types=in_types, out_types=out_types, in_dim=in_dim, out_dim=out_dim)
         if competition not in ("location", "map"):
             raise ValueError(f"competition: expected 'location' or 'map', got {competition!r}")
         if transform not in ("linear", "matrix"):

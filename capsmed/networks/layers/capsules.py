@@ -10,10 +10,16 @@ from monai.networks.layers.factories import Conv
 from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 
-from capsmed.networks.blocks.options import PerAxis, conv_output_size, named, resolve_padding
+from capsmed.networks.blocks.options import (
+    PerAxis,
+    at_least_one,
+    conv_output_size,
+    named,
+    resolve_padding,
+)
 from capsmed.networks.layers.squash import lengths, squash
 from capsmed.networks.layers.votes import LinearVotes, exporting
-from capsmed.networks.registry import build_routing
+from capsmed.networks.registry import RoutingSpec, build_routing
 
 
 class PrimaryCapsules(nn.Module):
@@ -35,6 +41,9 @@ class PrimaryCapsules(nn.Module):
         padding: one number, or ``"same"`` (odd kernels).
         norm: a MONAI ``Norm`` name for the convolution's output, or None; the convolution then
             has no bias of its own.
+
+    Raises:
+        ValueError: there are no channels, types or components, or an option is wrong.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class PrimaryCapsules(nn.Module):
         norm: str | Sequence[Any] | None = None,
     ) -> None:
         super().__init__()
+        at_least_one(in_channels=in_channels, types=types, dim=dim)
         self.types = types
         self.dim = dim
         pad = resolve_padding(padding, kernel_size)
@@ -91,6 +101,10 @@ class CapsuleLinear(nn.Module):
         bias: ask the routing for a bias on each higher capsule.
         init_scale: standard deviation of the weights at the start. With softmax over the higher
             capsules it must be small (0.01 to 0.05), or training stalls.
+
+    Raises:
+        ValueError: there are no lower or higher capsules or components, or a
+            routing's option is wrong.
     """
 
     def __init__(
@@ -99,11 +113,14 @@ class CapsuleLinear(nn.Module):
         out_capsules: int,
         in_dim: int,
         out_dim: int,
-        routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
         bias: bool = False,
         init_scale: float = 0.05,
     ) -> None:
         super().__init__()
+        at_least_one(
+            in_capsules=in_capsules, out_capsules=out_capsules, in_dim=in_dim, out_dim=out_dim
+        )
         self.weight = nn.Parameter(torch.empty(out_capsules, out_dim, in_dim, in_capsules))
         nn.init.normal_(self.weight, std=init_scale)
         sizes = (in_capsules, out_capsules, in_dim, out_dim)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from capsmed.networks.blocks.options import TooSmall
+
 
 @dataclass(frozen=True)
 class Fields:
@@ -31,15 +33,14 @@ class Fields:
         """Spatial shape of the windows.
 
         Raises:
-            ValueError: the padded grid is smaller than the kernel.
+            TooSmall: the padded grid is smaller than the kernel.
         """
         least = [k - 2 * p for k, p in zip(self.kernel, self.padding, strict=True)]
         if len(self.grid) != len(self.kernel) or any(
             n < m for n, m in zip(self.grid, least, strict=True)
         ):
-            raise ValueError(
-                f"capsule convolution: expected a grid of at least {least}, got {list(self.grid)}; "
-                "use a larger input, a smaller kernel, or padding 'same'"
+            raise TooSmall(
+                f"capsule convolution: expected a grid of at least {least}, got {list(self.grid)}"
             )
         return tuple(
             (n - m) // s + 1 for n, m, s in zip(self.grid, least, self.stride, strict=True)

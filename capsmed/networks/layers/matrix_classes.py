@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
+from capsmed.networks.blocks.options import at_least_one
 from capsmed.networks.layers.coordinates import CoordinateVotes, coordinates
 from capsmed.networks.layers.matrix_votes import (
     MatrixVotes,
@@ -17,7 +17,7 @@ from capsmed.networks.layers.matrix_votes import (
 )
 from capsmed.networks.layers.squash import lengths
 from capsmed.networks.layers.votes import LinearVotes, Votes
-from capsmed.networks.registry import build_routing
+from capsmed.networks.registry import RoutingSpec, build_routing
 
 
 class MatrixCapsuleClasses(nn.Module):
@@ -39,7 +39,8 @@ class MatrixCapsuleClasses(nn.Module):
         init_scale: standard deviation at the start of what is added to the identity.
 
     Raises:
-        ValueError: ``dim`` is no square, or a pose has too few rows for the grid's axes.
+        ValueError: there are no lower or no higher capsules, ``dim`` is no square, or a pose has
+            too few rows for the grid's axes.
     """
 
     added: Tensor
@@ -50,12 +51,13 @@ class MatrixCapsuleClasses(nn.Module):
         out_capsules: int,
         dim: int,
         grid: Sequence[int],
-        routing: str | Sequence[Any] | type = "em",
+        routing: RoutingSpec = "em",
         coordinate_addition: bool = True,
         bias: bool = False,
         init_scale: float = 0.1,
     ) -> None:
         super().__init__()
+        at_least_one(in_types=in_types, out_capsules=out_capsules)
         side = matrix_side(dim)
         self.in_types, self.side = in_types, side
         self.grid = tuple(grid)

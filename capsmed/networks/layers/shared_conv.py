@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from monai.networks.layers.factories import Conv, Pad, Pool
@@ -14,7 +14,7 @@ from capsmed.networks.blocks.options import PerAxis, conv_output_size, per_axis,
 from capsmed.networks.layers.fields import unfold_windows
 from capsmed.networks.layers.squash import lengths
 from capsmed.networks.layers.votes import DenseVotes
-from capsmed.networks.registry import build_routing
+from capsmed.networks.registry import RoutingSpec, build_routing
 
 
 class SharedCapsuleConv(nn.Module):
@@ -59,7 +59,7 @@ class SharedCapsuleConv(nn.Module):
         kernel_size: PerAxis = 3,
         stride: PerAxis = 1,
         padding: PerAxis | str = 0,
-        routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
         bias: bool = False,
         competition: Literal["location", "map"] = "map",
     ) -> None:

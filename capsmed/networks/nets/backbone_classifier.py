@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from capsmed.networks.backbones import build_backbone
-from capsmed.networks.blocks.backbone import Level, attach
+from capsmed.networks.blocks.backbone import attach
+from capsmed.networks.blocks.levels import Level
+from capsmed.networks.blocks.options import check_image_options
+from capsmed.networks.layers.plain import plain
 
 
 class BackboneClassifier(nn.Module):
@@ -46,8 +49,7 @@ class BackboneClassifier(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if num_classes < 1:
-            raise ValueError(f"num_classes: expected 1 or more, got {num_classes}")
+        check_image_options(spatial_dims, in_channels, num_classes, input_size)
         self.num_classes = num_classes
         self.backbone = build_backbone(backbone, spatial_dims, in_channels, input_size)
         attachment = attach(self.backbone, in_channels, input_size, level, locations=1)
@@ -59,7 +61,7 @@ class BackboneClassifier(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """A feature map ``[batch, channels, *size]`` or tokens ``[batch, tokens, channels]``."""
-        return self._tap(self.backbone, image)
+        return self._tap(self.backbone, plain(image))
 
     def forward(self, image: Tensor) -> Tensor:
         """Class logits ``[batch, num_classes]`` of ``image [batch, in_channels, *input_size]``."""

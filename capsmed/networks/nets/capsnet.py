@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from capsmed.networks.blocks.decoder import build_decoder
 from capsmed.networks.blocks.encoder import ConvEncoder
-from capsmed.networks.blocks.options import PerAxis
+from capsmed.networks.blocks.options import PerAxis, at_least_one
 from capsmed.networks.layers.capsules import CapsuleLinear, PrimaryCapsules
+from capsmed.networks.registry import RoutingSpec
 
 
 class CapsNet(nn.Module):
@@ -49,7 +50,8 @@ class CapsNet(nn.Module):
         multilabel: an image may show several classes; scores are then read as they are.
 
     Raises:
-        ValueError: the image is too small for the kernels, with the sizes; or an option is wrong.
+        ValueError: the image is too small for the kernels, with the sizes; there are no classes; or
+            an option is wrong.
 
     >>> network = CapsNet(2, 1, 10, (28, 28), decoder=None)
     >>> sum(p.numel() for p in network.parameters())
@@ -79,7 +81,7 @@ class CapsNet(nn.Module):
         primary_padding: PerAxis | str = 0,
         primary_norm: str | Sequence[Any] | None = None,
         class_dim: int = 16,
-        routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
         bias: bool = False,
         decoder: str | Sequence[Any] | None = "dense",
         decoder_widths: Sequence[int] | None = None,
@@ -87,6 +89,12 @@ class CapsNet(nn.Module):
         multilabel: bool = False,
     ) -> None:
         super().__init__()
+        at_least_one(
+            num_classes=num_classes,
+            primary_capsules=primary_capsules,
+            primary_dim=primary_dim,
+            class_dim=class_dim,
+        )
         self.score_kind = "multilabel" if multilabel else "lengths"
         self.num_classes = num_classes
         self.encoder = ConvEncoder(

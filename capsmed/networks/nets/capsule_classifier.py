@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from capsmed.networks.backbones import build_backbone
-from capsmed.networks.blocks.backbone import Attachment, Level, attach
+from capsmed.networks.blocks.backbone import Attachment, attach, undisturbed
 from capsmed.networks.blocks.capsule_head import CapsuleHead, least_size
 from capsmed.networks.blocks.decoder import build_decoder
+from capsmed.networks.blocks.levels import Level
+from capsmed.networks.blocks.options import check_image_options, only_known
 from capsmed.networks.layers.capsules import CapsuleLinear
 from capsmed.networks.layers.plain import plain
 
@@ -32,7 +35,9 @@ class CapsuleClassifier(nn.Module):
         backbone: a module, which becomes part of this network; a name in ``BACKBONES``, or a pair
             of name and options. It gives a feature map, a list of maps, tokens, or a pair of one
             of these and a list.
-        head: options of `CapsuleHead`, or a module with ``capsules(features)`` and ``score_kind``.
+        head: options of `CapsuleHead`, or a module with ``capsules(features)``, which gives poses
+            ``[batch, num_classes, dim]`` and scores ``[batch, num_classes]``, and ``score_kind``.
+            Such a module is tried on one image's features.
         level: which features. None: what the backbone gives, of a list the last map that has more
             than one location and fits the head's kernel. A number: that one of the list. A dotted
             name: the output of that inner layer.
@@ -64,7 +69,10 @@ class CapsuleClassifier(nn.Module):
         decoder_widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        check_image_options(spatial_dims, in_channels, num_classes, input_size)
         options = {} if head is None or isinstance(head, nn.Module) else dict(head)
+        only_known("head", CapsuleHead, options, first=4)
+        _check_token_grid(options.get("token_grid"), spatial_dims)
         least = least_size(spatial_dims, **options)
         self.num_classes = num_classes
         self.backbone = build_backbone(backbone, spatial_dims, in_channels, input_size)
@@ -73,12 +81,13 @@ class CapsuleClassifier(nn.Module):
         self.feature_shape = attachment.shape
         self.dropped = attachment.dropped
         if isinstance(head, nn.Module):
-            self.head: Any = _checked(head)
+            self.head: Any = head
+            class_dim = _class_dim(head, attachment, num_classes)
         else:
             self.head = _build_head(attachment, num_classes, options)
+            class_dim = self.head.class_dim
         self.decoder = None
         if decoder is not None:
-            class_dim = self.classes.weight.shape[1]
             self.decoder = build_decoder(
                 decoder, decoder_widths, num_classes, class_dim, in_channels, input_size
             )
@@ -90,7 +99,7 @@ class CapsuleClassifier(nn.Module):
 
     @property
     def classes(self) -> CapsuleLinear:
-        """The layer that routes to the class capsules; it is the head's."""
+        """The layer that routes to the class capsules; it is the head's, if that has one."""
         layer: CapsuleLinear = self.head.classes
         return layer
 
@@ -112,15 +121,40 @@ class CapsuleClassifier(nn.Module):
         return self.capsules(image)[1]
 
 
+def _check_token_grid(grid: Sequence[int] | None, spatial_dims: int) -> None:
+    if grid is not None and len(grid) != spatial_dims:
+        raise ValueError(f"token_grid: expected {spatial_dims} numbers, got {list(grid)}")
+
+
 def _build_head(found: Attachment, num_classes: int, options: dict[str, Any]) -> CapsuleHead:
     return CapsuleHead(len(found.size), found.channels, num_classes, found.size, **options)
 
 
-def _checked(head: nn.Module) -> nn.Module:
+def _class_dim(head: nn.Module, found: Attachment, num_classes: int) -> int:
+    """Components of the class capsules that somebody's own head gives for the features found."""
     missing = [name for name in ("capsules", "score_kind") if not hasattr(head, name)]
     if missing:
         raise ValueError(
             f"head: expected options of CapsuleHead, or a module with capsules and score_kind, "
             f"got a {type(head).__name__} without {' and '.join(missing)}"
         )
-    return head
+    like = next(head.parameters(), torch.empty(0))
+    features = torch.zeros(1, *found.shape, device=like.device)
+    try:
+        with undisturbed(head):
+            poses, scores = head.capsules(features)  # type: ignore[operator]
+        shapes = [list(poses.shape), list(scores.shape)]
+    except (
+        Exception
+    ) as error:  # whatever a foreign module raises, the features' shape belongs to it
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(
+            f"head: expected capsules(features) to take {list(features.shape)} and give poses and "
+            f"scores, got {type(error).__name__}: {reason}"
+        ) from error
+    if len(shapes[0]) != 3 or shapes != [[1, num_classes, shapes[0][2]], [1, num_classes]]:
+        raise ValueError(
+            f"head: expected poses [1, {num_classes}, dim] and scores [1, {num_classes}] of one "
+            f"image, got {shapes[0]} and {shapes[1]}"
+        )
+    return int(poses.shape[2])

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from capsmed.networks.blocks.decoder import build_decoder
+from capsmed.networks.blocks.options import at_least_one
 
 
 class CapsuleNetwork(nn.Module, ABC):
@@ -30,6 +31,9 @@ class CapsuleNetwork(nn.Module, ABC):
         decoder: ``"dense"``, ``"conv"``, a pair of name and options, or None.
         decoder_widths: the decoder's hidden widths; None for its own default.
         class_independent: the decoder sees the shown capsule, but not of which class it is.
+
+    Raises:
+        ValueError: there are no classes, or the decoder's option is wrong.
     """
 
     reference: ClassVar[str]
@@ -46,6 +50,7 @@ class CapsuleNetwork(nn.Module, ABC):
         class_independent: bool = False,
     ) -> None:
         super().__init__()
+        at_least_one(in_channels=in_channels, num_classes=num_classes, class_dim=class_dim)
         self.num_classes = num_classes
         seen = 1 if class_independent else num_classes
         built = build_decoder(decoder, decoder_widths, seen, class_dim, in_channels, input_size)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from capsmed.networks.blocks.encoder import ConvEncoder
-from capsmed.networks.blocks.options import PerAxis
+from capsmed.networks.blocks.options import PerAxis, at_least_one
 
 
 class ConvNet(nn.Module):
@@ -33,7 +33,8 @@ class ConvNet(nn.Module):
         head_dropout: dropout before the last linear layer.
 
     Raises:
-        ValueError: the image is too small for the kernels, or ``head`` is another word.
+        ValueError: the image is too small for the kernels, there are no classes, or ``head`` is
+            another word.
     """
 
     score_kind = "logits"
@@ -58,6 +59,7 @@ class ConvNet(nn.Module):
         head_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least_one(num_classes=num_classes)
         if head not in ("flatten", "average"):
             raise ValueError(f"head: expected 'flatten' or 'average', got {head!r}")
         self.num_classes = num_classes

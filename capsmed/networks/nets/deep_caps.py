@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from capsmed.networks.blocks.conv_stack import ConvStack
+from capsmed.networks.blocks.options import at_least_one
 from capsmed.networks.layers.capsules import CapsuleLinear
 from capsmed.networks.layers.dropout import CapsuleDropout
 from capsmed.networks.layers.plain_conv import PlainCapsuleConv
 from capsmed.networks.layers.residual import CapsuleResidual
 from capsmed.networks.layers.shared_conv import SharedCapsuleConv
 from capsmed.networks.nets.capsule_network import CapsuleNetwork
+from capsmed.networks.registry import RoutingSpec
 
 
 class DeepCaps(CapsuleNetwork):
@@ -31,7 +33,10 @@ class DeepCaps(CapsuleNetwork):
     For 28x28x1, 10 classes and no decoder these are 8,441,344 parameters. The released code has
     576 more, the biases of its routed layers: ``bias=True``. What differs from it: each capsule is
     squashed, not a type's whole map as one vector; the decoder is one of ours; images keep their
-    size (it enlarges 32x32 to 64x64).
+    size (it enlarges 32x32 to 64x64); and the unrouted layers' weights start three times as large,
+    without which squashed capsules die out from cell to cell, see `PlainCapsuleConv`. For images
+    below 16 voxels an axis ``dims=(4, 8), types=8, channels=32`` do: four cells leave 8x8 one
+    location.
 
     Args:
         spatial_dims: 2 or 3.
@@ -69,8 +74,8 @@ class DeepCaps(CapsuleNetwork):
         types: int = 32,
         dims: Sequence[int] = (4, 8, 8, 8),
         class_dim: int = 32,
-        routing: str | Sequence[Any] | type = "dynamic",
-        cell_routing: str | Sequence[Any] | type = "dynamic",
+        routing: RoutingSpec = "dynamic",
+        cell_routing: RoutingSpec = "dynamic",
         bias: bool = False,
         squash_sums: bool = False,
         capsule_dropout: float = 0.0,
@@ -83,6 +88,7 @@ class DeepCaps(CapsuleNetwork):
         )
         if not dims:
             raise ValueError("dims: expected at least one cell, got none")
+        at_least_one(channels=channels, types=types, dims=min(dims))
         self.encoder = ConvStack(spatial_dims, in_channels, (channels,), 3, padding="same")
         self.cells = nn.ModuleList()
         self.grids = [self.encoder.output_size(input_size)]

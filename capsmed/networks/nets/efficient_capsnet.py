@@ -9,11 +9,12 @@ from typing import Any
 from torch import Tensor
 
 from capsmed.networks.blocks.conv_stack import ConvStack
-from capsmed.networks.blocks.options import PerAxis
+from capsmed.networks.blocks.options import PerAxis, at_least_one, remedy
 from capsmed.networks.layers.capsules import CapsuleLinear
 from capsmed.networks.layers.depthwise import DepthwisePrimaryCapsules
 from capsmed.networks.layers.dropout import CapsuleDropout
 from capsmed.networks.nets.capsule_network import CapsuleNetwork
+from capsmed.networks.registry import RoutingSpec
 
 
 class EfficientCapsNet(CapsuleNetwork):
@@ -71,22 +72,25 @@ class EfficientCapsNet(CapsuleNetwork):
         primary_dim: int = 8,
         primary_kernel: PerAxis | None = None,
         class_dim: int = 16,
-        routing: str | Sequence[Any] | type = "self_attention",
+        routing: RoutingSpec = "self_attention",
         capsule_dropout: float = 0.0,
         decoder: str | Sequence[Any] | None = "dense",
         decoder_widths: Sequence[int] | None = None,
         init_scale: float = 0.05,
     ) -> None:
+        at_least_one(primary_dim=primary_dim)
         super().__init__(in_channels, num_classes, input_size, class_dim, decoder, decoder_widths)
         self.encoder = ConvStack(
             spatial_dims, in_channels, channels, kernel_sizes, strides, 0, norm, act
         )
-        size = self.encoder.output_size(input_size)
+        with remedy("use a larger input, or smaller kernel_sizes or strides"):
+            size = self.encoder.output_size(input_size)
         kernel = size if primary_kernel is None else primary_kernel
         self.primary = DepthwisePrimaryCapsules(
             spatial_dims, self.encoder.out_channels, primary_dim, kernel
         )
-        self.grid = self.primary.output_size(size)
+        with remedy("use a larger input, or a smaller primary_kernel, or none"):
+            self.grid = self.primary.output_size(size)
         self.dropout = CapsuleDropout(capsule_dropout)
         self.classes = CapsuleLinear(
             self.primary.types * math.prod(self.grid),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from capsmed.networks.blocks.options import remedy
 from capsmed.networks.nets.capsnet import CapsNet
+from capsmed.networks.registry import RoutingSpec
 
 #: Options of `CapsNet`, by the name of the geometry.
 GEOMETRIES: dict[str, dict[str, Any]] = {
@@ -67,7 +69,7 @@ class FastCapsNet3d(CapsNet):
         input_size: Sequence[int],
         geometry: Literal["paper", "small"] = "paper",
         class_dim: int = 16,
-        routing: str | Sequence[Any] | type = "consistent",
+        routing: RoutingSpec = "consistent",
         decoder: str | Sequence[Any] | None = "conv",
         decoder_widths: Sequence[int] | None = (4, 16, 16),
         init_scale: float = 0.05,
@@ -75,16 +77,17 @@ class FastCapsNet3d(CapsNet):
     ) -> None:
         if geometry not in GEOMETRIES:
             raise ValueError(f"geometry: expected 'paper' or 'small', got {geometry!r}")
-        super().__init__(
-            spatial_dims,
-            in_channels,
-            num_classes,
-            input_size,
-            **GEOMETRIES[geometry],
-            class_dim=class_dim,
-            routing=routing,
-            decoder=decoder,
-            decoder_widths=decoder_widths,
-            init_scale=init_scale,
-            multilabel=multilabel,
-        )
+        with remedy("use a larger input, or geometry: small"):
+            super().__init__(
+                spatial_dims,
+                in_channels,
+                num_classes,
+                input_size,
+                **GEOMETRIES[geometry],
+                class_dim=class_dim,
+                routing=routing,
+                decoder=decoder,
+                decoder_widths=decoder_widths,
+                init_scale=init_scale,
+                multilabel=multilabel,
+            )

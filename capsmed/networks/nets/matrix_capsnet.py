@@ -8,12 +8,15 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from capsmed.networks.blocks.conv_stack import ConvStack
-from capsmed.networks.blocks.options import PerAxis, per_stage
+from capsmed.networks.blocks.options import PerAxis, at_least_one, per_stage, remedy
 from capsmed.networks.layers.capsule_conv import CapsuleConv
 from capsmed.networks.layers.dropout import CapsuleDropout
 from capsmed.networks.layers.matrix_classes import MatrixCapsuleClasses
 from capsmed.networks.layers.matrix_primary import MatrixPrimaryCapsules
 from capsmed.networks.nets.capsule_network import CapsuleNetwork
+from capsmed.networks.registry import RoutingSpec
+
+REMEDY = "use a larger input, or a smaller kernel_size, stride, kernel_sizes or strides"
 
 
 class MatrixCapsNet(CapsuleNetwork):
@@ -75,7 +78,7 @@ class MatrixCapsNet(CapsuleNetwork):
         pose_dim: int = 16,
         kernel_sizes: PerAxis | Sequence[PerAxis] = 3,
         strides: PerAxis | Sequence[PerAxis] = (2, 1),
-        routing: str | Sequence[Any] | type = "em",
+        routing: RoutingSpec = "em",
         competition: Literal["location", "map"] = "map",
         coordinate_addition: bool = True,
         capsule_dropout: float = 0.0,
@@ -83,6 +86,7 @@ class MatrixCapsNet(CapsuleNetwork):
         decoder_widths: Sequence[int] | None = None,
         init_scale: float = 0.1,
     ) -> None:
+        at_least_one(channels=channels, pose_dim=pose_dim)
         super().__init__(in_channels, num_classes, input_size, pose_dim, decoder, decoder_widths)
         if not types:
             raise ValueError("types: expected those of the primary capsules at least, got none")
@@ -90,7 +94,8 @@ class MatrixCapsNet(CapsuleNetwork):
             spatial_dims, in_channels, (channels,), kernel_size, stride, 0, norm
         )
         self.primary = MatrixPrimaryCapsules(spatial_dims, channels, types[0], pose_dim)
-        self.grids = [self.primary.output_size(self.encoder.output_size(input_size))]
+        with remedy(REMEDY):
+            self.grids = [self.primary.output_size(self.encoder.output_size(input_size))]
         self.layers = nn.ModuleList()
         options = {"kernel_sizes": kernel_sizes, "strides": strides}
         many = len(types) - 1
@@ -112,7 +117,8 @@ class MatrixCapsNet(CapsuleNetwork):
                 transform="matrix",
             )
             self.layers.append(layer)
-            self.grids.append(layer.output_size(self.grids[-1]))
+            with remedy(REMEDY):
+                self.grids.append(layer.output_size(self.grids[-1]))
         self.grid = self.grids[-1]
         self.dropout = CapsuleDropout(capsule_dropout)
         self.classes = MatrixCapsuleClasses(

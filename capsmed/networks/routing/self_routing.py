@@ -60,6 +60,7 @@ class SelfRouting(BaseRouting):
         super().__init__(in_capsules, out_capsules, in_dim, out_dim)
         if route_scale < 0:
             raise ValueError(f"route_scale: expected 0 or more, got {route_scale}")
+        self.route_scale = route_scale
         self.route = nn.Parameter(route_scale * torch.randn(in_capsules, out_capsules, in_dim))
         self.bias = nn.Parameter(torch.zeros(out_capsules, in_capsules)) if bias else None
 
@@ -81,7 +82,7 @@ class SelfRouting(BaseRouting):
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""
-        return f"bias={self.bias is not None}"
+        return f"route_scale={self.route_scale}, bias={self.bias is not None}"
 
 
 def _divided(part: Tensor, whole: Tensor) -> Tensor:

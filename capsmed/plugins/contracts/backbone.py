@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from capsmed.networks.blocks.backbone import as_levels, attach
+from capsmed.networks.blocks.backbone import attach
+from capsmed.networks.blocks.levels import as_levels
 from capsmed.networks.nets.backbone_classifier import BackboneClassifier
 from capsmed.networks.nets.capsule_classifier import CapsuleClassifier
 from capsmed.networks.registry import BACKBONES

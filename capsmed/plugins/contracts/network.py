@@ -74,6 +74,16 @@ def is_built_from_the_four_arguments(case: Case) -> None:
     assert isinstance(case.network(), nn.Module), "expected a torch.nn.Module"
 
 
+def refuses_to_have_no_classes(case: Case) -> None:
+    """It refuses num_classes=0 by a ValueError that names num_classes."""
+    try:
+        NETWORKS[case.name](**{**case.arguments, "num_classes": 0})
+    except ValueError as error:
+        assert "num_classes" in str(error), f"the error does not name num_classes: {error}"
+    else:
+        raise AssertionError("num_classes=0: expected a ValueError that names it, got a network")
+
+
 def gives_one_tensor_of_scores(case: Case) -> None:
     """It gives one tensor of scores, [batch, classes], of a single image too."""
     network = case.network().eval()
@@ -156,6 +166,7 @@ def exports_with_any_batch(case: Case) -> None:
 
 CHECKS: Sequence[Callable[[Case], None]] = (
     is_built_from_the_four_arguments,
+    refuses_to_have_no_classes,
     gives_one_tensor_of_scores,
     declares_its_score_kind,
     leaves_the_image_as_it_is,

@@ -1,11 +1,10 @@
-"""Votes that note the couplings of every pass."""
+"""Other votes: noting the couplings of every pass, or formed."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from capsmed.networks.layers.votes import Votes
+from capsmed.networks.layers.votes import DenseVotes, Votes
 
 
 class RecordingVotes(Votes):
@@ -19,9 +18,11 @@ class RecordingVotes(Votes):
 
     def mix(self, couplings: Tensor | None) -> Tensor:
         """See `Votes.mix`."""
-        batch, lower, _ = self.poses.shape
-        uniform = torch.full((batch, self.out_capsules, lower), 1 / self.out_capsules)
-        self.passes.append(uniform if couplings is None else couplings)
+        if couplings is None:
+            batch, lower, _ = self.poses.shape
+            self.passes.append(self.share(self.poses.new_zeros(batch, self.out_capsules, lower)))
+        else:
+            self.passes.append(couplings)
         return self._votes.mix(couplings)
 
     def agreement(self, poses: Tensor) -> Tensor:
@@ -35,3 +36,18 @@ class RecordingVotes(Votes):
     def dense(self) -> Tensor:
         """See `Votes.dense`."""
         return self._votes.dense()
+
+
+class FormedVotes(DenseVotes):
+    """Other votes, formed; they are shared out as those are."""
+
+    def __init__(self, votes: Votes) -> None:
+        super().__init__(votes.dense(), votes.poses, votes.activations, votes.grid)
+        self.share = votes.share  # type: ignore[method-assign]
+
+    def mix(self, couplings: Tensor | None) -> Tensor:
+        """See `Votes.mix`."""
+        if couplings is None:
+            batch, lower, _ = self.poses.shape
+            couplings = self.share(self.poses.new_zeros(batch, self.out_capsules, lower))
+        return super().mix(couplings)

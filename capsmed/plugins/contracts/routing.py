@@ -12,61 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.testing import assert_close
 
-from capsmed.networks.layers import CapsuleConv, CapsuleLinear, DenseVotes, LinearVotes, lengths
-from capsmed.networks.layers.conv_votes import ConvVotes
-from capsmed.networks.layers.votes import Votes
+from capsmed.networks.layers import CapsuleConv, lengths
 from capsmed.networks.registry import Routing
-from capsmed.plugins.contracts.recording import RecordingVotes
-
-TYPES, HIGHER, IN_DIM, OUT_DIM = 2, 3, 5, 7
-#: Layers by name: the lower capsules' grid and the kernel of a convolution over it.
-LAYERS: dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {
-    "linear": ((), None),
-    "2D grid": ((2, 3), None),
-    "3D grid": ((2, 1, 3), None),
-    "2D convolution": ((3, 2), (2, 2)),
-    "3D convolution": ((2, 1, 3), (2, 1, 2)),
-}
-
-
-class Routed(nn.Module):
-    """A capsule layer with one routing, on lower capsules of a fixed grid."""
-
-    def __init__(self, kind: str, name: str, in_dim: int, out_dim: int, **options: Any) -> None:
-        super().__init__()
-        self.grid, kernel = LAYERS[kind]
-        self.lower = TYPES * torch.Size(self.grid).numel() if self.grid else 11
-        spec = (name, options)
-        self.layer: CapsuleConv | CapsuleLinear
-        if kernel is None:
-            sizes = (self.lower, HIGHER, in_dim, out_dim)
-            self.layer = CapsuleLinear(*sizes, routing=spec, init_scale=0.3)
-        else:
-            types = (len(kernel), TYPES, HIGHER, in_dim, out_dim)
-            self.layer = CapsuleConv(*types, kernel, routing=spec, init_scale=0.3)
-
-    @property
-    def routing(self) -> Any:
-        """The routing itself."""
-        return self.layer.routing
-
-    @property
-    def weight(self) -> Tensor:
-        """The transforms."""
-        return self.layer.weight
-
-    def votes(self, poses: Tensor, activations: Tensor | None = None) -> LinearVotes:
-        """The votes of these lower capsules."""
-        if isinstance(self.layer, CapsuleConv):
-            return ConvVotes(poses, self.weight, activations, self.layer.fields(self.grid), False)
-        return LinearVotes(poses, self.weight, activations, self.grid)
-
-    def forward(self, poses: Tensor, activations: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Poses and activations of the higher capsules."""
-        return self.layer(poses, activations, grid=self.grid)
+from capsmed.plugins.contracts.recording import FormedVotes, RecordingVotes
+from capsmed.plugins.contracts.routed import HIGHER, IN_DIM, KINDS, OUT_DIM, TYPES, Routed
 
 
 @dataclass(frozen=True)
@@ -139,11 +91,17 @@ def stays_finite_on_zero_input(case: Case) -> None:
 
 
 def shares_out_as_it_declares(case: Case) -> None:
-    """Couplings sum to one over the axis that the routing declares."""
-    axis = {"out": 1, "in": 2, None: None}[case.cls.normalised_over]
+    """Couplings sum to one over the axis that the routing declares.
+
+    Where windows compete, what a lower capsule gives sums to one over all that it lies in.
+    """
+    over = case.cls.normalised_over
     layer = case.layer()
-    for couplings in _recorded(case, layer).passes if axis else ():
-        total = couplings.sum(axis)
+    for couplings in _recorded(case, layer).passes if over else ():
+        shared = over == "out" and KINDS[case.kind].competition == "map"
+        total = couplings.sum(1 if over == "out" else 2)
+        if shared:
+            total = _over_windows(total, layer)
         assert_close(total, torch.ones_like(total), atol=1e-5, rtol=0)
 
 
@@ -175,7 +133,7 @@ def full_gradient_equals_that_over_formed_votes(case: Case) -> None:
     poses, *rest = case.inputs(layer)
     poses.requires_grad_()
     lean = _gradients(layer.routing(layer.votes(poses, *rest)), poses, layer.weight)
-    votes = _dense(layer.votes(poses, *rest))
+    votes = FormedVotes(layer.votes(poses, *rest))
     dense = _gradients(layer.routing(votes), poses, layer.weight)
     assert_close(lean, dense, atol=1e-9, rtol=1e-9)
 
@@ -191,7 +149,7 @@ def last_gradient_holds_the_couplings(case: Case) -> None:
     votes = layer.votes(poses, *rest)
     with torch.no_grad():
         couplings = layer.routing.couplings(votes)
-    held = _gradients(layer.routing.settle(_dense(votes), couplings), poses, layer.weight)
+    held = _gradients(layer.routing.settle(FormedVotes(votes), couplings), poses, layer.weight)
     assert_close(lean, held, atol=1e-10, rtol=1e-10)
 
 
@@ -294,7 +252,7 @@ CHECKS: Sequence[Callable[[Case], None]] = (
 
 def cases(name: str) -> list[Case]:
     """The routing ``name`` in every kind of layer."""
-    return [Case(name, kind) for kind in LAYERS]
+    return [Case(name, kind) for kind in KINDS]
 
 
 def _agree(other: Any, layer: Routed, case: Case, padded: bool = True) -> None:
@@ -319,8 +277,13 @@ def _recorded(case: Case, layer: Routed) -> RecordingVotes:
     return votes
 
 
-def _dense(votes: Votes) -> DenseVotes:
-    return DenseVotes(votes.dense(), votes.poses, votes.activations, votes.grid)
+def _over_windows(given: Tensor, layer: Routed) -> Tensor:
+    """What lower capsules give in each window, ``[batch x windows, in]``, summed over windows."""
+    index = layer.layer.fields(layer.grid).index(given.device)  # type: ignore[operator]
+    parts = given.unflatten(0, (-1, len(index))).unflatten(2, (TYPES, -1)).transpose(1, 2)
+    locations = torch.Size(layer.grid).numel()
+    total = given.new_zeros(*parts.shape[:2], locations)
+    return total.index_add(2, index.flatten(), parts.flatten(2))
 
 
 def _gradients(result: tuple[Tensor, Tensor], *wanted: Tensor) -> tuple[Tensor, ...]:
