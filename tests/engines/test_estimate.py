@@ -1,6 +1,5 @@
 """What is announced before the first epoch, and what a log shows while it runs."""
 
-
 import pytest
 import torch
 

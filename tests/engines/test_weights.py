@@ -109,9 +109,7 @@ def test_foreign_files_are_refused(tmp_path, content, message):
 
 def test_a_file_with_more_than_tensors_is_not_run(tmp_path):
     chosen = save(tmp_path, Classifier())
-    with pytest.raises(
-        CheckpointError, match=r"holds Python objects \(\S*Classifier\), .*; save "
-    ):
+    with pytest.raises(CheckpointError, match=r"holds Python objects \(\S*Classifier\), .*; save "):
         weights.load(Classifier(), chosen, tmp_path)
 
 
