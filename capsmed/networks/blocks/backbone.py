@@ -181,9 +181,8 @@ def _replaced(backbone: nn.Module, layer: str, reached: list[Any]) -> Iterator[N
     modules, inner = backbone.get_submodule(parent)._modules, backbone.get_submodule(layer)
     modules[name] = _Listener(inner, reached)
     try:
-        yield
-    except _Reached:
-        pass
+        with suppress(_Reached):
+            yield
     finally:
         modules[name] = inner
 
