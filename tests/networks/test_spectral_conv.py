@@ -1,0 +1,136 @@
+"""Convolution by Fourier coefficients: the direct one's numbers, gradients and place."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from capsmed.networks.layers.fourier import real_fourier
+from capsmed.networks.layers.products import product
+from capsmed.networks.layers.spectral_conv import (
+    SpectralConv2d,
+    direct,
+    join_phases,
+    spectral,
+    split_phases,
+)
+
+SHAPES = {
+    "the paper's geometry": ((20, 20), 9, 2, 0),
+    "uneven kernel, stride and image": ((17, 13), (5, 7), (2, 3), 0),
+    "a volume with padding": ((7, 6, 5), (5, 4, 3), (3, 2, 1), (1, 2, 0)),
+    "rows that the stride leaves over": ((12, 11), 5, 3, 0),
+    "a kernel as large as the image": ((7, 5), (7, 5), 1, 0),
+}
+
+
+def pair(shape, dtype=torch.float64, bias=True):
+    size, kernel, stride, padding = SHAPES[shape]
+    kind = nn.Conv2d if len(size) == 2 else nn.Conv3d
+    conv = kind(3, 5, kernel, stride, padding, bias=bias, dtype=dtype)
+    image = torch.randn(2, 3, *size, dtype=dtype, requires_grad=True)
+    return conv, spectral(conv), image
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_result_and_all_gradients_are_those_of_the_direct_convolution(shape):
+    conv, twin, image = pair(shape)
+    grad = torch.randn_like(conv(image))
+    needed = (image, conv.weight, conv.bias)
+    torch.testing.assert_close(twin(image), conv(image))
+    ours = torch.autograd.grad(twin(image), needed, grad)
+    torch.testing.assert_close(ours, torch.autograd.grad(conv(image), needed, grad))
+
+
+def test_single_precision_is_within_rounding_of_double():
+    conv, _, image = pair("the paper's geometry")
+    result = spectral(conv)(image).detach()
+    single = spectral(conv.float())(image.detach().float())
+    assert (single - result).abs().max() < 2e-6 * result.abs().max()
+
+
+def test_an_image_without_gradient_gives_the_weight_its_own():
+    conv, twin, image = pair("the paper's geometry", bias=False)
+    twin(image.detach()).sum().backward()
+    ours, conv.weight.grad = conv.weight.grad, None
+    conv(image.detach()).sum().backward()
+    torch.testing.assert_close(ours, conv.weight.grad)
+
+
+def test_parameters_and_their_names_are_those_of_the_direct_convolution():
+    conv, twin, _ = pair("the paper's geometry")
+    assert isinstance(twin, SpectralConv2d)
+    assert twin.weight is conv.weight
+    assert twin.bias is conv.bias
+    assert list(twin.state_dict()) == list(conv.state_dict())
+    back = direct(twin)
+    assert type(back) is nn.Conv2d
+    assert back.weight is conv.weight
+
+
+def test_a_kernel_that_is_kept_serves_inference_only():
+    conv, twin, image = pair("the paper's geometry")
+    twin.keep_kernel(image)
+    expected = conv(image).detach()
+    with torch.no_grad():
+        conv.weight.zero_()
+        torch.testing.assert_close(twin(image), expected)
+    torch.testing.assert_close(twin(image), conv(image))
+
+
+def test_under_autocast_it_computes_in_the_weight_s_precision_and_returns_bfloat16():
+    conv, twin, image = pair("the paper's geometry", torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        result = twin(image.bfloat16())
+    assert result.dtype is torch.bfloat16
+    torch.testing.assert_close(result, conv(image.bfloat16().float()).bfloat16())
+
+
+def test_an_exported_network_holds_the_direct_convolution():
+    conv, twin, image = pair("the paper's geometry", torch.float32)
+    batch = {"image": {0: torch.export.Dim("batch")}}
+    exported = torch.export.export(twin.eval(), (image.detach(),), dynamic_shapes=batch)
+    names = {str(node.target) for node in exported.graph.nodes}
+    assert any("conv2d" in name for name in names)
+    other = torch.randn(7, 3, 20, 20)
+    torch.testing.assert_close(exported.module()(other), conv(other))
+
+
+def test_second_derivatives_are_refused():
+    _, twin, image = pair("the paper's geometry")
+    (grad,) = torch.autograd.grad(twin(image).square().sum(), image, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize("option", [{"groups": 3}, {"dilation": 2}, {"padding_mode": "reflect"}])
+def test_what_it_cannot_do_is_refused(option):
+    with pytest.raises(ValueError, match=r"conv: expected no groups, no dilation"):
+        spectral(nn.Conv2d(3, 6, 5, padding=1, **option))
+
+
+@pytest.mark.parametrize("size", [(7,), (6,), (5, 4), (4, 3, 2)])
+def test_the_real_transform_is_numpy_s_and_its_inverse_undoes_it(size):
+    fourier, array = real_fourier(size), np.random.default_rng(0).normal(size=size)
+    found = fourier.forward @ array.ravel()
+    kept = np.sort(np.abs(np.fft.fftn(array)).ravel())
+    single, real, imaginary = np.split(found, np.cumsum([fourier.singles, fourier.pairs]))
+    magnitudes = np.abs([*single, *(real + 1j * imaginary), *(real + 1j * imaginary)])
+    np.testing.assert_allclose(np.sort(magnitudes), kept, atol=1e-12)
+    np.testing.assert_allclose(fourier.inverse @ found, array.ravel(), atol=1e-12)
+
+
+def test_joining_phases_undoes_splitting_them():
+    values = torch.randn(2, 3, 6, 6, 4)
+    laid = split_phases(values, (3, 2, 1), (2, 3, 4))
+    assert laid.shape == (2, 18, 24)
+    torch.testing.assert_close(join_phases(laid, (3, 2, 1), (2, 3, 4), (6, 6, 4)), values)
+
+
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_product_is_that_of_torch_for_transposed_views_too(turned, dtype):
+    a, b = torch.randn(5, 7, dtype=dtype), torch.randn(7, 3, dtype=dtype)
+    a = a.t().contiguous().t() if turned[0] else a
+    b = b.t().contiguous().t() if turned[1] else b
+    torch.testing.assert_close(product(a, b), a @ b)
