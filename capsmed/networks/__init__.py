@@ -32,6 +32,7 @@ from capsmed.networks.nets import (
     EfficientCapsNet,
     FastCapsNet3d,
     MatrixCapsNet,
+    NoduleCapsNet,
     register_network,
 )
 from capsmed.networks.registry import BACKBONES, register_backbone
@@ -82,6 +83,7 @@ __all__ = [
     "MatrixCapsuleClasses",
     "MatrixPrimaryCapsules",
     "MatrixVotes",
+    "NoduleCapsNet",
     "PlainCapsuleConv",
     "PrimaryCapsules",
     "Routing",

@@ -1,59 +1,114 @@
-"""The vote-free sums against einsum over formed votes, whole and in chunks."""
+"""The vote-free sums against einsum over formed votes, whole and in blocks."""
+
+import math
 
 import pytest
 import torch
 
+from capsmed.engines.memory import peak_bytes
+from capsmed.networks import CapsuleLinear
 from capsmed.networks.layers import contraction
+from capsmed.networks.layers.contraction import COUPLINGS, MIXED, POSES, WEIGHT, Partials
 
 BATCH, OUT, OUT_DIM, IN_DIM, IN = 7, 3, 5, 2, 11
-PER_SAMPLE = OUT * IN_DIM * IN
+PLACES = (POSES, WEIGHT, COUPLINGS, MIXED)
+SUMS = (
+    "jedi,bji,bje->bdi",
+    "bdi,bji,bje->jedi",
+    "bdi,jedi,bje->bji",
+    "bdi,jedi,bji->bje",
+)
 
 
-@pytest.fixture(params=[1, 3, 7, 100])
-def samples_in_a_chunk(request, monkeypatch):
-    monkeypatch.setattr(contraction, "CHUNK_NUMBERS", request.param * PER_SAMPLE)
+def blocks_of(numbers, monkeypatch):
+    monkeypatch.setattr(contraction, "temporary_bytes", lambda device: 8 * numbers)
+
+
+@pytest.fixture(params=[1, 22, 60, 154, 10_000])
+def numbers_in_a_block(request, monkeypatch):
+    blocks_of(request.param, monkeypatch)
     return request.param
 
 
-@pytest.fixture
-def four():
+def arrays(batch, out, out_dim, in_dim, lower):
     shapes = (
-        (BATCH, IN_DIM, IN),
-        (OUT, OUT_DIM, IN_DIM, IN),
-        (BATCH, OUT, IN),
-        (BATCH, OUT, OUT_DIM),
+        (batch, in_dim, lower),
+        (out, out_dim, in_dim, lower),
+        (batch, out, lower),
+        (batch, out, out_dim),
     )
     return [torch.randn(shape, dtype=torch.float64) for shape in shapes]
 
 
-@pytest.mark.parametrize("form", [contraction.mix, contraction.mix_chunked])
-def test_mix_is_the_coupled_sum_of_votes(form, four, samples_in_a_chunk):
-    poses, weight, couplings, _ = four
-    expected = torch.einsum("bdi,jedi,bji->bje", poses, weight, couplings)
-    torch.testing.assert_close(form(poses, weight, couplings), expected)
+@pytest.fixture
+def four():
+    return arrays(BATCH, OUT, OUT_DIM, IN_DIM, IN)
 
 
-@pytest.mark.parametrize("form", [contraction.agreement, contraction.agreement_chunked])
-def test_agreement_is_the_inner_product_with_the_mixed_pose(form, four, samples_in_a_chunk):
-    poses, weight, _, mixed = four
-    expected = torch.einsum("bdi,jedi,bje->bji", poses, weight, mixed)
-    torch.testing.assert_close(form(poses, weight, mixed), expected)
+def without(place, four):
+    return [array for k, array in enumerate(four) if k != place]
 
 
-def test_gradient_of_the_poses_sums_over_outputs(four, samples_in_a_chunk):
-    _, *others = four
-    expected = torch.einsum("jedi,bji,bje->bdi", *others)
-    torch.testing.assert_close(contraction.poses_gradient(*four), expected)
+@pytest.mark.parametrize("place", PLACES)
+def test_each_partial_derivative_is_its_einsum(place, four, numbers_in_a_block):
+    given = [None if k == place else array for k, array in enumerate(four)]
+    expected = torch.einsum(SUMS[place], *without(place, four))
+    torch.testing.assert_close(contraction.partials((place,), given)[0], expected)
 
 
-def test_gradient_of_the_weight_sums_over_the_batch(four, samples_in_a_chunk):
-    poses, _, couplings, mixed = four
-    expected = torch.einsum("bdi,bji,bje->jedi", poses, couplings, mixed)
-    torch.testing.assert_close(contraction.weight_gradient(*four), expected)
+def test_all_partial_derivatives_at_once_are_those_taken_alone(four, numbers_in_a_block):
+    expected = tuple(torch.einsum(SUMS[k], *without(k, four)) for k in PLACES)
+    torch.testing.assert_close(contraction.partials(PLACES, four), expected)
 
 
-@pytest.mark.parametrize(("function", "third"), [("Mix", 2), ("Agreement", 3)])
-def test_functions_pass_gradcheck_in_chunks(function, third, four, monkeypatch):
-    monkeypatch.setattr(contraction, "CHUNK_NUMBERS", 2 * PER_SAMPLE)
-    arguments = [x.requires_grad_() for x in (four[0], four[1], four[third])]
-    assert torch.autograd.gradcheck(getattr(contraction, function).apply, arguments)
+@pytest.mark.parametrize(("form", "place"), [("mix", MIXED), ("agreement", COUPLINGS)])
+def test_plain_operators_and_blocks_are_the_same_sum(form, place, four, numbers_in_a_block):
+    expected = torch.einsum(SUMS[place], *without(place, four))
+    for name in (form, f"{form}_in_blocks"):
+        found = getattr(contraction, name)(*without(place, four))
+        torch.testing.assert_close(found, expected)
+
+
+def test_softmax_in_place_is_that_over_the_higher_capsules(numbers_in_a_block):
+    logits = torch.randn(BATCH, OUT, IN, dtype=torch.float64)
+    expected = logits.softmax(1)
+    assert contraction.softmax_in_place(logits) is logits
+    torch.testing.assert_close(logits, expected)
+
+
+@pytest.mark.parametrize("wanted", [(k,) for k in PLACES] + [PLACES, (WEIGHT, COUPLINGS)])
+@pytest.mark.parametrize("check", [torch.autograd.gradcheck, torch.autograd.gradgradcheck])
+def test_partial_derivatives_are_differentiated_right_once_and_twice(check, wanted, monkeypatch):
+    blocks_of(12, monkeypatch)
+    four = [array.requires_grad_() for array in arrays(3, 2, 2, 2, 3)]
+    if len(wanted) == 1:
+        four[wanted[0]] = None
+    assert check(lambda *four: Partials.apply(wanted, *four), four)
+
+
+def test_no_samples_give_sums_of_none():
+    four = arrays(0, OUT, OUT_DIM, IN_DIM, IN)
+    found = contraction.partials(PLACES, four)
+    assert [tuple(x.shape) for x in found] == [tuple(x.shape) for x in four]
+    assert not found[WEIGHT].any()
+
+
+@pytest.mark.parametrize("sizes", [(1, 10**6, 2, 8, 16), (300, 1152, 500, 8, 16), (7, 9, 2, 3, 5)])
+def test_a_block_never_holds_more_numbers_than_it_may(sizes):
+    sizes = contraction.Sizes(*sizes)
+    extents = contraction.extents_of_a_block(sizes, 1 << 18)
+    assert min(extents) >= 1 and math.prod(extents) <= 1 << 18
+
+
+def beyond_known_arrays(classes):
+    layer = CapsuleLinear(1152, classes, 8, 16)
+    poses = torch.randn(64, 1152, 8, requires_grad=True)
+    layer(poses)[1].sum().backward()
+    poses.grad = layer.weight.grad = None
+    peak = peak_bytes(lambda: layer(poses)[1].sum().backward())
+    return peak - layer.weight.grad.nbytes - 4 * 64 * 1152 * classes - poses.grad.nbytes
+
+
+def test_memory_beyond_gradients_and_couplings_is_constant_in_the_classes():
+    few, many = (beyond_known_arrays(classes) for classes in (8, 64))
+    assert many < 1.1 * few

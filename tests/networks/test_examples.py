@@ -11,7 +11,8 @@ import capsmed.losses
 import capsmed.networks
 from capsmed.networks import Routing
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "networks.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {"reference/networks.md": 10, "how-to/fast-inference.md": 10}
 MODULES = [
     module.name
     for package in (capsmed.networks, capsmed.losses)
@@ -26,9 +27,10 @@ def test_examples_in_docstrings_hold(name):
     assert failed == 0
 
 
-def test_examples_in_the_reference_page_hold():
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_in_a_page_hold(page):
     try:
-        failed, tried = doctest.testfile(str(PAGE), module_relative=False)
+        failed, tried = doctest.testfile(str(DOCS / page), module_relative=False)
     finally:
         Routing.components.pop("HALF", None)
-    assert failed == 0 and tried > 10
+    assert failed == 0 and tried > PAGES[page]

@@ -1,30 +1,39 @@
 r"""Mixing votes and comparing them with poses, without ever forming a vote.
 
-All four functions are derivatives of one sum,
+All is one sum, linear in each of four arrays,
 
 .. math:: F(u, W, c, v) = \sum_{ij} c_{ij} \, \langle u_i W_{ij}, v_j \rangle
 
-so each is the gradient of another: `mix` is dF/dv, `agreement` dF/dc, `poses_gradient` dF/du and
-`weight_gradient` dF/dW. The votes ``u_i W_ij`` would need batch x in x out x out_dim numbers;
-here a chunk of samples at a time needs batch x out x in_dim x in. Every large array has ``in`` as
-its last, contiguous axis: elementwise products then run over long rows, and every matrix
-product reads its operands as they lie in memory.
+and its four partial derivatives: dF/dv mixes votes, dF/dc compares them with higher poses, dF/du
+and dF/dW are gradients of both. A partial derivative's own gradients are the other three with one
+array replaced, so one autograd function, `Partials`, serves them all and can be differentiated as
+often as wanted. The votes ``u_i W_ij`` would need batch x in x out x out_dim numbers; here a
+block of `blocks` at a time needs no more than fits in the cache, however many capsules there are.
 
-Shapes: poses ``[batch, in_dim, in]``, weight ``[out, out_dim, in_dim, in]``, couplings and
-agreements ``[batch, out, in]``, mixed poses ``[batch, out, out_dim]``.
+Every large array has ``in`` as its last, contiguous axis: elementwise products then run over long
+rows, and every matrix product reads its operands as they lie in memory.
+
+Shapes: poses u ``[batch, in_dim, in]``, weight W ``[out, out_dim, in_dim, in]``, couplings and
+agreements c ``[batch, out, in]``, mixed poses v ``[batch, out, out_dim]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-#: Numbers in one chunk's temporary array: 6 MB in float32, 16 samples of the MNIST network.
-CHUNK_NUMBERS = 1_500_000
+from capsmed.networks.layers.cache_size import temporary_bytes
+
+#: Places of the four arrays among the arguments of F.
+POSES, WEIGHT, COUPLINGS, MIXED = range(4)
+
+#: Samples for which a block of the weight is read once: fewer make slow matrix products.
+SAMPLES = 64
 
 
 def mix(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
@@ -39,95 +48,192 @@ def agreement(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
     return (pulled.unflatten(2, weight.shape[2:]) * poses).sum(2).transpose(0, 1)
 
 
-def mix_chunked(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
-    """`mix` in chunks of samples."""
-    mixed = poses.new_empty(len(weight), len(poses), weight.shape[1])
-    columns = weight.flatten(2).transpose(1, 2)
-    for part, buffer in _chunks(poses, weight):
-        torch.mul(couplings[part].transpose(0, 1).unsqueeze(2), poses[part], out=buffer)
-        mixed[:, part] = torch.bmm(buffer.flatten(2), columns)
-    return mixed.transpose(0, 1)
+def mix_in_blocks(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
+    """`mix` in blocks, differentiable as often as wanted."""
+    return Partials.apply((MIXED,), poses, weight, couplings, None)[0]
 
 
-def agreement_chunked(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
-    """`agreement` in chunks of samples."""
-    result = poses.new_empty(len(poses), len(weight), poses.shape[2])
-    for part, buffer in _chunks(poses, weight):
-        torch.bmm(mixed[part].transpose(0, 1), weight.flatten(2), out=buffer.flatten(2))
-        result[part] = buffer.mul_(poses[part]).sum(2).transpose(0, 1)
-    return result
+def agreement_in_blocks(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
+    """`agreement` in blocks, differentiable as often as wanted."""
+    return Partials.apply((COUPLINGS,), poses, weight, None, mixed)[0]
 
 
-def poses_gradient(poses: Tensor, weight: Tensor, couplings: Tensor, mixed: Tensor) -> Tensor:
-    """``sum over j of c(ij) W(ij) v(j)`` -> ``[batch, in_dim, in]``; ``poses`` gives the shape."""
-    gradient = torch.empty_like(poses)
-    for part, buffer in _chunks(poses, weight):
-        torch.bmm(mixed[part].transpose(0, 1), weight.flatten(2), out=buffer.flatten(2))
-        buffer.mul_(couplings[part].transpose(0, 1).unsqueeze(2))
-        torch.sum(buffer, 0, out=gradient[part])
-    return gradient
+def softmax_in_place(logits: Tensor) -> Tensor:
+    """Softmax over the higher capsules of ``[batch, out, in]``, in the logits' own memory."""
+    batch, higher, lower = logits.shape
+    sizes = Sizes(batch, lower, higher, 1, 1)
+    # beside the block there are its softmax and, where it is no whole sample, a copy of it
+    capacity = temporary_bytes(logits.device) // (4 * logits.element_size())
+    width = max(1, min(lower, capacity // max(1, higher)))
+    samples = max(1, capacity // max(1, higher * width))
+    for block in _blocks(sizes, (max(1, higher), 1, width, samples)):
+        part = logits[block.samples, :, block.lower]
+        part.copy_(part.softmax(1))
+    return logits
 
 
-def weight_gradient(poses: Tensor, weight: Tensor, couplings: Tensor, mixed: Tensor) -> Tensor:
-    """``sum over b of c(ij) u(i) v(j)``, shaped as ``weight``, which gives the shape only."""
-    gradient = torch.zeros_like(weight)
-    flat = gradient.flatten(2)
-    for part, buffer in _chunks(poses, weight):
-        torch.mul(couplings[part].transpose(0, 1).unsqueeze(2), poses[part], out=buffer)
-        flat.baddbmm_(mixed[part].permute(1, 2, 0), buffer.flatten(2))
-    return gradient
+class Sizes(NamedTuple):
+    """Extents of the four arrays."""
 
+    batch: int
+    lower: int
+    higher: int
+    in_dim: int
+    out_dim: int
 
-def _chunks(poses: Tensor, weight: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Slices of the batch, each with one reused array ``[out, samples, in_dim, in]``."""
-    per_sample = len(weight) * poses.shape[1] * poses.shape[2]
-    size = max(1, min(len(poses), CHUNK_NUMBERS // per_sample))
-    memory = poses.new_empty(size * per_sample)
-    for start in range(0, len(poses), size):
-        part = slice(start, min(start + size, len(poses)))
-        samples = part.stop - start
-        yield part, memory[: samples * per_sample].view(len(weight), samples, *poses.shape[1:])
-
-
-class Mix(torch.autograd.Function):
-    """`mix_chunked` with a gradient; keeps poses, weight and couplings, nothing else."""
-
-    @staticmethod
-    def forward(ctx: Any, poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
-        """Mixed poses ``[batch, out, out_dim]``."""
-        ctx.save_for_backward(poses, weight, couplings)
-        return mix_chunked(poses, weight, couplings)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of poses, weight and couplings, those that are asked for."""
-        poses, weight, couplings = ctx.saved_tensors
-        for_poses, for_weight, for_couplings = ctx.needs_input_grad
+    def shape(self, place: int) -> tuple[int, ...]:
+        """Shape of the array in a place."""
         return (
-            poses_gradient(poses, weight, couplings, grad) if for_poses else None,
-            weight_gradient(poses, weight, couplings, grad) if for_weight else None,
-            agreement_chunked(poses, weight, grad) if for_couplings else None,
-        )
+            (self.batch, self.in_dim, self.lower),
+            (self.higher, self.out_dim, self.in_dim, self.lower),
+            (self.batch, self.higher, self.lower),
+            (self.batch, self.higher, self.out_dim),
+        )[place]
 
 
-class Agreement(torch.autograd.Function):
-    """`agreement_chunked` with a gradient; keeps its three arguments, nothing else."""
+class Block(NamedTuple):
+    """A part of the sum: ranges of higher capsules, components, lower capsules and samples."""
+
+    higher: slice
+    in_dim: slice
+    lower: slice
+    samples: slice
+
+
+class Partials(torch.autograd.Function):
+    """Some of F's four partial derivatives, closed under differentiation.
+
+    ``Partials.apply(wanted, poses, weight, couplings, mixed)`` gives dF by each array whose place
+    is in ``wanted``, in that order. An array that none of them depends on, the one by which alone
+    F is differentiated, is None. Only its arguments are kept for the backward pass.
+    """
 
     @staticmethod
-    def forward(ctx: Any, poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
-        """Agreements ``[batch, out, in]``."""
-        ctx.save_for_backward(poses, weight, mixed)
-        return agreement_chunked(poses, weight, mixed)
+    def forward(ctx: Any, wanted: tuple[int, ...], *four: Tensor | None) -> tuple[Tensor, ...]:
+        """The partial derivatives, shaped as the arrays by which they are taken."""
+        ctx.wanted = wanted
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*four)
+        return partials(wanted, four)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of poses, weight and mixed poses, those that are asked for."""
-        poses, weight, mixed = ctx.saved_tensors
-        for_poses, for_weight, for_mixed = ctx.needs_input_grad
-        return (
-            poses_gradient(poses, weight, grad, mixed) if for_poses else None,
-            weight_gradient(poses, weight, grad, mixed) if for_weight else None,
-            mix_chunked(poses, weight, grad) if for_mixed else None,
-        )
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Gradients of the arrays, each a sum of partial derivatives with one array replaced."""
+        totals: list[Tensor | None] = [None] * 4
+        for place, grad in zip(ctx.wanted, grads, strict=True):
+            asked = tuple(k for k in range(4) if k != place and ctx.needs_input_grad[1 + k])
+            if grad is None or not asked:
+                continue
+            replaced = [grad if k == place else x for k, x in enumerate(ctx.saved_tensors)]
+            for k, found in zip(asked, Partials.apply(asked, *replaced), strict=True):
+                before = totals[k]
+                totals[k] = found if before is None else before + found
+        return None, *totals
+
+
+def partials(wanted: tuple[int, ...], four: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+    """The partial derivatives that `Partials` gives, computed block by block.
+
+    Two arrays serve all of them: ``c u``, which mixing and the weight's gradient sum over, and
+    ``W v``, which agreement and the poses' gradient sum over. Each is made once a block.
+    """
+    sizes = _sizes(four)
+    like = next(array for array in four if array is not None)
+    results = {place: like.new_zeros(sizes.shape(place)) for place in wanted}
+    capacity = temporary_bytes(like.device) // like.element_size()
+    extents = extents_of_a_block(sizes, capacity)
+    memory = like.new_empty(math.prod(extents))
+    for block in _blocks(sizes, extents):
+        given = [None if array is None else _part(array, k, block) for k, array in enumerate(four)]
+        into = {place: _part(array, place, block) for place, array in results.items()}
+        _add(into, given, memory)
+    return tuple(results[place] for place in wanted)
+
+
+def extents_of_a_block(sizes: Sizes, capacity: int) -> tuple[int, int, int, int]:
+    """Higher capsules, components, lower capsules and samples of a block of ``capacity`` numbers.
+
+    Rather `SAMPLES` samples of one higher capsule than few samples of all: the block of the weight
+    is then read from memory once an operation and stays in the cache. What is still too large is
+    cut into components of the lower pose, then into lower capsules, so that a block of the weight
+    is always a matrix as it lies in memory.
+    """
+    rows = max(1, min(sizes.batch, SAMPLES))
+    in_dim = _even(sizes.in_dim, capacity // max(1, rows * sizes.lower))
+    lower = sizes.lower if in_dim > 1 else _even(sizes.lower, capacity // rows)
+    rows = max(1, capacity // max(1, in_dim * lower))
+    samples = _even(sizes.batch, rows)
+    return max(1, min(sizes.higher, rows // samples)), in_dim, lower, samples
+
+
+def _even(whole: int, most: int) -> int:
+    """Size of the fewest parts of ``whole`` that are about equal and at most ``most``."""
+    parts = -(-whole // max(1, most))
+    return max(1, -(-whole // max(1, parts)))
+
+
+def _add(into: dict[int, Tensor], given: list[Any], memory: Tensor) -> None:
+    """Add a block's part of the sums to their places; ``memory`` holds one array of the block.
+
+    A block's arrays are poses ``[samples, in_dim, in]``, weight ``[out, out_dim, in_dim, in]``,
+    couplings ``[out, samples, in]`` and mixed poses ``[out, samples, out_dim]``.
+    """
+    u, w, c, v = given
+    higher, samples = (into[MIXED] if v is None else v).shape[:2]
+    in_dim, lower = (into[POSES] if u is None else u).shape[1:]
+    shape = (higher, samples, in_dim, lower)
+    array = memory[: math.prod(shape)].view(shape)
+    if MIXED in into or WEIGHT in into:
+        torch.mul(c.unsqueeze(2), u, out=array)
+    if MIXED in into:
+        into[MIXED].baddbmm_(array.flatten(2), w.flatten(2).transpose(1, 2))
+    if WEIGHT in into:
+        into[WEIGHT].flatten(2).baddbmm_(v.transpose(1, 2), array.flatten(2))
+    if POSES in into or COUPLINGS in into:
+        torch.bmm(v, w.flatten(2), out=array.flatten(2))
+    if POSES in into:
+        for pulled, coupling in zip(array, c, strict=True):
+            into[POSES].addcmul_(pulled, coupling.unsqueeze(1))
+    if COUPLINGS in into:
+        _add_sum(into[COUPLINGS], array, u)
+
+
+def _add_sum(into: Tensor, array: Tensor, poses: Tensor) -> None:
+    """Add ``array poses`` summed over components to ``into``; ``array`` is spent."""
+    if array.shape[2] == 1:
+        into.addcmul_(array.squeeze(2), poses.squeeze(1))
+    else:
+        into.add_(array.mul_(poses).sum(2))
+
+
+def _blocks(sizes: Sizes, extents: tuple[int, ...]) -> Iterator[Block]:
+    """All blocks, samples fastest."""
+    wholes = (sizes.higher, sizes.in_dim, sizes.lower, sizes.batch)
+    ranges = [
+        [slice(start, min(start + size, whole)) for start in range(0, whole, size)]
+        for size, whole in zip(extents, wholes, strict=True)
+    ]
+    return (Block(*parts) for parts in itertools.product(*ranges))
+
+
+def _part(array: Tensor, place: int, block: Block) -> Tensor:
+    """An array's part in ``block``; higher capsules first where it has any."""
+    if place == POSES:
+        return array[block.samples, block.in_dim, block.lower]
+    if place == WEIGHT:
+        return array[block.higher, :, block.in_dim, block.lower]
+    if place == COUPLINGS:
+        return array[block.samples, block.higher, block.lower].transpose(0, 1)
+    return array[block.samples, block.higher].transpose(0, 1)
+
+
+def _sizes(four: Sequence[Tensor | None]) -> Sizes:
+    """Extents, of any three or four of the arrays."""
+    poses, weight, couplings, mixed = four
+    if weight is not None:
+        higher, out_dim, in_dim, lower = weight.shape
+        batch = len(next(x for x in (poses, couplings, mixed) if x is not None))
+        return Sizes(batch, lower, higher, in_dim, out_dim)
+    assert poses is not None and mixed is not None
+    batch, in_dim, lower = poses.shape
+    return Sizes(batch, lower, mixed.shape[1], in_dim, mixed.shape[2])

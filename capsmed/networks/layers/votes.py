@@ -71,6 +71,17 @@ class Votes(ABC):
         """
         return logits.softmax(dim=1)
 
+    def attention(self, poses: Tensor) -> Tensor:
+        """Couplings by agreement, ``share(agreement(poses))``: those of dynamic routing.
+
+        Args:
+            poses: ``[batch, out, out_dim]``.
+
+        Returns:
+            ``[batch, out, in]``.
+        """
+        return self.share(self.agreement(poses))
+
     @abstractmethod
     def dense(self) -> Tensor:
         """The votes themselves, ``[batch, in, out, out_dim]``; large."""
@@ -79,9 +90,9 @@ class Votes(ABC):
 class LinearVotes(Votes):
     """Votes ``u(i) W(ij)``, never formed unless `dense` asks for them.
 
-    With gradients on, sums run in chunks of samples and only poses, weight and couplings are
-    kept for the backward pass. With gradients off, or under `exporting`, plain operators are
-    used, without chunks or custom autograd.
+    Sums run in blocks that fit in the cache (`contraction`), and only poses, weight and couplings
+    are kept for the backward pass. Under `exporting` plain operators are used, without blocks or
+    custom autograd.
 
     Args:
         poses: ``[batch, in, in_dim]``. No copy is made where it is a transposed
@@ -90,7 +101,9 @@ class LinearVotes(Votes):
         activations: ``[batch, in]`` or None.
         grid: spatial shape of the locations.
 
-    Half-precision poses are raised to the weight's precision, at least float32.
+    All is computed in the weight's precision, at least float32: half-precision poses and weights
+    are raised to it and their gradients come back as half precision; float64 poses are lowered to
+    a float32 weight's.
     """
 
     def __init__(
@@ -107,7 +120,8 @@ class LinearVotes(Votes):
         self.out_capsules = weight.shape[0]
         self.weight = weight.to(dtype)
         self._columns = self.poses.transpose(1, 2).contiguous()
-        self._lean = torch.is_grad_enabled() and not exporting()
+        self._plain = exporting()
+        self._grad = torch.is_grad_enabled()
         self._dense: Tensor | None = None
 
     def mix(self, couplings: Tensor | None) -> Tensor:
@@ -115,18 +129,26 @@ class LinearVotes(Votes):
         if couplings is None:
             summed = F.linear(self._columns.flatten(1), self.weight.flatten(0, 1).flatten(1))
             return (summed / self.out_capsules).unflatten(1, self.weight.shape[:2])
-        form = contraction.Mix.apply if self._lean else contraction.mix
+        form = contraction.mix if self._plain else contraction.mix_in_blocks
         return form(self._columns, self.weight, couplings)
 
     def agreement(self, poses: Tensor) -> Tensor:
         """See `Votes.agreement`."""
-        form = contraction.Agreement.apply if self._lean else contraction.agreement
+        form = contraction.agreement if self._plain else contraction.agreement_in_blocks
         return form(self._columns, self.weight, poses)
+
+    def attention(self, poses: Tensor) -> Tensor:
+        """See `Votes.attention`; without gradients the softmax takes the agreements' place."""
+        agreements = self.agreement(poses)
+        lasting = self._plain or torch.is_grad_enabled()
+        if lasting or type(self).share is not Votes.share:
+            return self.share(agreements)
+        return contraction.softmax_in_place(agreements)
 
     def dense(self) -> Tensor:
         """See `Votes.dense`; formed once, with a gradient where these votes have one."""
         if self._dense is None:
-            with torch.enable_grad() if self._lean else nullcontext():
+            with torch.enable_grad() if self._grad and not self._plain else nullcontext():
                 self._dense = torch.einsum("bid,jedi->bije", self.poses, self.weight)
         return self._dense
 

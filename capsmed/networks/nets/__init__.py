@@ -13,6 +13,7 @@ from capsmed.networks.nets.deep_caps import DeepCaps
 from capsmed.networks.nets.efficient_capsnet import EfficientCapsNet
 from capsmed.networks.nets.fast_capsnet import FastCapsNet3d
 from capsmed.networks.nets.matrix_capsnet import MatrixCapsNet
+from capsmed.networks.nets.nodule_capsnet import NoduleCapsNet
 from capsmed.networks.registry import NETWORKS, register_network
 
 register_network("capsnet", CapsNet)
@@ -22,6 +23,7 @@ register_network("deep_caps", DeepCaps)
 register_network("efficient_capsnet", EfficientCapsNet)
 register_network("fast_capsnet", FastCapsNet3d)
 register_network("matrix_capsnet", MatrixCapsNet)
+register_network("nodule_capsnet", NoduleCapsNet)
 register_network("capsule_classifier", CapsuleClassifier)
 register_network("backbone_classifier", BackboneClassifier)
 
@@ -36,5 +38,6 @@ __all__ = [
     "EfficientCapsNet",
     "FastCapsNet3d",
     "MatrixCapsNet",
+    "NoduleCapsNet",
     "register_network",
 ]

@@ -59,7 +59,7 @@ class BaseRouting(nn.Module, ABC):
         return 1
 
     def forward(self, votes: Votes) -> tuple[Tensor, Tensor]:
-        """Route ``votes``; under autocast too this is computed in float32.
+        """Route ``votes``; under autocast and with half-precision weights too this is float32.
 
         Returns:
             Poses ``[batch, out, out_dim]`` and activations ``[batch, out]``; the activations are
@@ -71,7 +71,7 @@ class BaseRouting(nn.Module, ABC):
         if self.needs_activations and votes.activations is None:
             raise ValueError(f"{type(self).__name__}: expected activations, got None")
         device = votes.poses.device.type
-        autocast = torch.is_autocast_enabled(device)
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             return self.settle(votes, self._coupled(votes))
 

@@ -64,14 +64,13 @@ class ConsistentRouting(DynamicRouting):
             raise ValueError(f"combine: expected 'sum' or 'mean', got {combine!r}")
         self.combine = combine
 
-    def _agreement(self, votes: Votes, poses: Tensor) -> Tensor:
-        """Each location's agreement in the place of those of its types, ``[batch, out, in]``."""
-        agreement = super()._agreement(votes, poses)
+    def _attention(self, votes: Votes, poses: Tensor) -> Tensor:
+        """Couplings for logits that are each location's agreement, in the place of its types'."""
         if not votes.grid:
-            return agreement
-        by_type = agreement.unflatten(2, (-1, math.prod(votes.grid)))
+            return super()._attention(votes, poses)
+        by_type = votes.agreement(poses).unflatten(2, (-1, math.prod(votes.grid)))
         pool = by_type.sum if self.combine == "sum" else by_type.mean
-        return pool(2, keepdim=True).expand_as(by_type).flatten(2)
+        return votes.share(pool(2, keepdim=True).expand_as(by_type).flatten(2))
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""

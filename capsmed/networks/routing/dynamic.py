@@ -21,6 +21,8 @@ class DynamicRouting(IterativeRouting):
         b_{ij} \leftarrow b_{ij} + \langle \hat u_{j|i}, v_j \rangle
 
     The last of the ``iterations`` passes makes no update of b. ``iterations=1`` is a uniform sum.
+    An agreement is linear in the pose, so b is computed as the agreement with the sum of all
+    poses so far, and no logits are kept from pass to pass.
 
     Args:
         in_capsules: number of lower capsules.
@@ -55,11 +57,12 @@ class DynamicRouting(IterativeRouting):
 
     def couplings(self, votes: Votes) -> Tensor | None:
         """See `BaseRouting.couplings`."""
-        logits = couplings = None
+        total = couplings = None
         for _ in range(self.iterations - 1):
-            agreement = self._agreement(votes, self._poses(votes, couplings))
-            logits = agreement if logits is None else logits + agreement
-            couplings = votes.share(logits)
+            poses = self._poses(votes, couplings)
+            total = poses if total is None else total + poses
+            couplings = None  # its memory serves the next
+            couplings = self._attention(votes, total)
         return couplings
 
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -67,9 +70,9 @@ class DynamicRouting(IterativeRouting):
         poses = self._poses(votes, couplings)
         return poses, lengths(poses)
 
-    def _agreement(self, votes: Votes, poses: Tensor) -> Tensor:
-        """What a pass adds to the logits, ``[batch, out, in]``."""
-        return votes.agreement(poses)
+    def _attention(self, votes: Votes, poses: Tensor) -> Tensor:
+        """Couplings for logits that are the votes' agreement with ``poses``."""
+        return votes.attention(poses)
 
     def _poses(self, votes: Votes, couplings: Tensor | None) -> Tensor:
         mixed = votes.mix(couplings)

@@ -51,6 +51,9 @@ class EMRouting(IterativeRouting):
     authors' answer on OpenReview (forum HJWLfGWRb), as quoted in IBM's code. The authors released
     no code. :math:`\epsilon` is ours; the paper divides by a variance that may be zero.
 
+    The votes are formed, and their squared distances kept: unlike the mean, a variance is not
+    linear in the votes, and written with their squares it would lose its digits where votes agree.
+
     :math:`\beta_u` and :math:`\beta_a` are learned, one a higher capsule. The parameter ``beta_a``
     holds :math:`\lambda_t \beta_a` of the last pass: :math:`\beta_a` itself is of the order of
     :math:`-1000`, where an optimiser's steps would not move it. It starts at -2, so that a capsule

@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from capsmed.networks.layers.votes import Votes
 from capsmed.networks.routing.base import Gradient, IterativeRouting
@@ -84,11 +85,14 @@ class InvertedAttentionRouting(IterativeRouting):
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `BaseRouting.settle`."""
         poses = self._poses(votes, couplings)
-        scores = self.score(poses).squeeze(2)
+        weight, bias = (p.to(poses.dtype) for p in (self.score.weight, self.score.bias))
+        scores = F.linear(poses, weight, bias).squeeze(2)
         return poses, scores.softmax(1) if self.activation == "softmax" else torch.sigmoid(scores)
 
     def _poses(self, votes: Votes, couplings: Tensor | None) -> Tensor:
-        return self.norm(votes.mix(couplings))
+        mixed = votes.mix(couplings)
+        weight, bias = (p.to(mixed.dtype) for p in (self.norm.weight, self.norm.bias))
+        return F.layer_norm(mixed, self.norm.normalized_shape, weight, bias, self.norm.eps)
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""

@@ -66,7 +66,8 @@ class SelfRouting(BaseRouting):
 
     def couplings(self, votes: Votes) -> Tensor:
         """See `BaseRouting.couplings`."""
-        logits = torch.einsum("bid,ijd->bji", votes.poses.to(self.route.dtype), self.route)
+        dtype = torch.promote_types(self.route.dtype, torch.float32)
+        logits = torch.einsum("bid,ijd->bji", votes.poses.to(dtype), self.route.to(dtype))
         return votes.share(logits if self.bias is None else logits + self.bias)
 
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:

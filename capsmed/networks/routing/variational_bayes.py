@@ -70,6 +70,8 @@ class VariationalBayesRouting(IterativeRouting):
     :math:`H_j` less the entropy before any vote, and :math:`\beta_a` starts at -2. A capsule that
     receives nothing is then off, one whose votes agree on.
 
+    The votes are formed, for their covariances, as in `EMRouting`.
+
     The authors' code leaves :math:`E[\ln \pi_j]` out of the softmax's numerator but not of its
     denominator; ``assignments="released"`` does so too, and R then does not sum to one.
 
