@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+# a process a core, of one thread each (tests/conftest.py); `python -m pytest` alone is one process
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 REQUIREMENTS := pyproject.toml constraints.txt
 
-.PHONY: lung test check clean
+.PHONY: lung test check bench clean
 
 ## lung: the whole main job on the embedded cohort; again: go on, or show the finished result
 lung: $(VENV)/.run
@@ -13,13 +15,17 @@ lung: $(VENV)/.run
 
 ## test: the whole suite
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 ## check: linter, types and the quick tests
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+## bench: capsmed beside other implementations: time, memory, growth (tests/benchmarks)
+bench: $(VENV)/.test
+	$(BIN)/python -m tests.benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -10,6 +10,8 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("CAPSMED_CACHE_GB", "0")  # patches of tests stay out of the user's cache
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes that share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -29,6 +31,14 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data are not at {folder}; set CAPSMED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def capsmed_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This checkout's wheel."""
+    from tests.packages import wheel_of
+
+    return wheel_of(ROOT, tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """The command line: one message for a mistake, exit codes, and what each quick command prints."""
 
 import json
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,30 +15,32 @@ from capsmed.config import load
 from capsmed.plugins import catalogue
 from capsmed.plugins.description import describe
 
+TRIES = 5  # a busy machine makes computing slower, too
+
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
 def seconds(*arguments: str, expected: str) -> float:
-    """The quickest of five runs in a process of its own, which must print ``expected``."""
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "capsmed", *arguments], capture_output=True)
-        times.append(time.perf_counter() - started)
-        assert expected in (done.stdout + done.stderr).decode()
-    return min(times)
+    """How long a process of its own computes, which must print ``expected``."""
+    before = os.times()
+    done = subprocess.run([sys.executable, "-m", "capsmed", *arguments], capture_output=True)
+    after = os.times()
+    assert expected in (done.stdout + done.stderr).decode()
+    user, system = after.children_user, after.children_system
+    return user - before.children_user + system - before.children_system
 
 
 def test_help_comes_within_half_a_second() -> None:
-    assert seconds("--help", expected="Commands:") < 0.5
+    assert any(seconds("--help", expected="Commands:") < 0.5 for _ in range(TRIES))
 
 
 def test_a_wrong_config_is_told_within_a_second(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text("name: x\ndata: {cohort: demo}\ntraining: {epoch: 1}\n", encoding="utf-8")
-    assert seconds("train", "--config", str(path), expected="did you mean 'epochs'?") < 1.0
+    command = ("train", "--config", str(path))
+    assert any(seconds(*command, expected="did you mean 'epochs'?") < 1.0 for _ in range(TRIES))
 
 
 def test_the_version_is_the_packages() -> None:

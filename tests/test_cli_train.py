@@ -101,7 +101,7 @@ def test_ctrl_c_ends_with_the_command_that_goes_on(tmp_path: Path) -> None:
         while not list(out.rglob("history.csv")) and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert f"stopped; go on with `capsmed train --resume {out}`" in errors
     assert "Traceback" not in errors

@@ -1,60 +1,49 @@
 """The wheel carries all it needs: installed elsewhere, it lists its parts and trains."""
 
-import os
 import subprocess
-import sys
-import sysconfig
 import tomllib
-import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from capsmed import __version__, shipped
+from tests.packages import ROOT, environment, outside_variables
+from tests.python_session import PythonSession
 
-ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built offline by the backend that pyproject.toml names."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(out)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return next(out.glob("*.whl"))
-
-
-def environment(home: Path, *requirement: str) -> Path:
-    """Install the requirement alone into a new environment that sees this one's packages."""
-    venv.create(home, with_pip=False)
-    site = next(home.rglob("site-packages"))
-    (site / "test_environment.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "--python", str(home), "install", "-qq"]
-    offline = ["--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed"]
-    subprocess.run([*pip, *offline, *requirement], check=True)
-    return home / ("Scripts" if os.name == "nt" else "bin") / "capsmed"
+def installed(capsmed_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `capsmed` command of the wheel."""
+    return environment(tmp_path_factory.mktemp("installed"), capsmed_wheel)
 
 
 @pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `capsmed` command of the wheel."""
-    return environment(tmp_path_factory.mktemp("installed"), str(wheel))
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def session(installed: Path, elsewhere: Path) -> Iterator[PythonSession]:
+    """A process of the environment's Python that works there."""
+    with PythonSession(installed.with_name("python"), elsewhere, outside_variables()) as started:
+        yield started
 
 
 def call(command: Path, folder: Path, *arguments: str) -> str:
     """What the command prints; neither the checkout nor PYTHONPATH is in its sight."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [command, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    options = {"env": outside_variables(), "capture_output": True, "text": True}
+    done = subprocess.run([command, *arguments], cwd=folder, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_the_wheel_carries_configs_pipelines_and_data_files(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+def test_the_wheel_carries_configs_pipelines_and_data_files(capsmed_wheel: Path) -> None:
+    names = zipfile.ZipFile(capsmed_wheel).namelist()
     for config in shipped.names("configs"):
         assert f"capsmed/_shipped/configs/{config}.yaml" in names
     assert "capsmed/_shipped/pipelines/README.md" in names
@@ -63,15 +52,16 @@ def test_the_wheel_carries_configs_pipelines_and_data_files(wheel: Path) -> None
     assert {path.relative_to(ROOT).as_posix() for path in carried} <= set(names)
 
 
-def test_the_wheel_carries_nothing_else_but_its_metadata(wheel: Path) -> None:
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+def test_the_wheel_carries_nothing_else_but_its_metadata(capsmed_wheel: Path) -> None:
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(capsmed_wheel).namelist()}
     assert tops == {"capsmed", f"capsmed-{__version__}.dist-info"}
 
 
-def test_the_installed_wheel_lists_its_parts(installed: Path, tmp_path: Path) -> None:
-    printed = call(installed, tmp_path, "list")
-    assert "lung_lidc" in printed
-    assert "capsnet" in printed
+def test_the_installed_wheel_lists_its_parts(session: PythonSession) -> None:
+    done = session.run("capsmed", "list")
+    assert done.returncode == 0, done.stderr
+    assert "lung_lidc" in done.stdout
+    assert "capsnet" in done.stdout
 
 
 def test_the_installed_wheel_copies_a_shipped_config(installed: Path, tmp_path: Path) -> None:
@@ -81,19 +71,20 @@ def test_the_installed_wheel_copies_a_shipped_config(installed: Path, tmp_path: 
 
 
 def test_an_editable_install_reads_the_checkouts_configs(tmp_path: Path) -> None:
-    command = environment(tmp_path / "editable", "--editable", str(ROOT))
+    command = environment(tmp_path / "editable", "--editable", ROOT)
     code = "from capsmed import shipped; print(shipped.folder('configs'))"
     printed = call(command.with_name("python"), tmp_path, "-c", code)
     assert Path(printed.strip()) == ROOT / "configs"
 
 
 @pytest.mark.slow
-def test_the_installed_wheel_trains(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_wheel_trains(session: PythonSession, elsewhere: Path) -> None:
     small = ("data.limit=80", "split.folds=2", "training.epochs=1", "evaluation.bootstrap=100")
     changes = [part for change in small for part in ("--set", change)]
-    printed = call(installed, tmp_path, "train", "--config", "digits", *changes)
-    assert "AUC" in printed
-    assert (tmp_path / "runs" / "digits" / "report.html").is_file()
+    done = session.run("capsmed", "train", "--config", "digits", *changes)
+    assert done.returncode == 0, done.stderr
+    assert "AUC" in done.stdout
+    assert (elsewhere / "runs" / "digits" / "report.html").is_file()
 
 
 def test_every_requirement_has_a_tested_version() -> None:

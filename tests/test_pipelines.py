@@ -25,3 +25,14 @@ def test_the_routing_study_sets_every_routing_beside_dynamic(tmp_path):
     assert table.loc["dynamic", ["time", "memory"]].tolist() == [1, 1]
     assert table["value"].between(0, 1).all() and (table["memory"] > 0).all()
     assert "| `uniform` |" in (tmp_path / "study.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_small_net_study_sets_it_beside_larger_networks(tmp_path, monkeypatch):
+    monkeypatch.delenv("CAPSMED_DATA", raising=False)
+    run.callback(pipeline="small_net_study", fast=True, out=tmp_path)
+    table = pd.read_csv(tmp_path / "difference.csv").set_index("network")
+    assert table.loc["small", "parameters"] * 4 < table.loc["larger", "parameters"]
+    assert table.loc["small", ["difference_low", "difference_high"]].between(-1, 1).all()
+    contest = pd.read_csv(tmp_path / "contest.csv")
+    assert (contest["epochs"] >= 1).all() and (contest["step_ms"] > 0).all()

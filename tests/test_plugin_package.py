@@ -1,32 +1,24 @@
 """A package outside capsmed, built and installed: listed, checked, trained and evaluated."""
 
-import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.test_packaging import ROOT, environment
+from tests.packages import ROOT, environment, outside_variables, wheel_of
+from tests.python_session import PythonSession
 
 PACKAGE = Path(__file__).with_name("plugin_package")
 ADDED = {"routings": "cosine", "backbones": "pyramid", "data-sources": "discs_and_rings"}
 pytestmark = pytest.mark.slow
 
 
-def build(project: Path, out: Path) -> str:
-    """The project's wheel, built offline."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(out)]
-    subprocess.run(command, cwd=project, check=True, capture_output=True)
-    return str(next(out.glob("*.whl")))
-
-
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(capsmed_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `capsmed` command; beside it the package, and one that cannot be imported."""
     home = tmp_path_factory.mktemp("outside")
-    wheels = [build(project, home / project.name) for project in (ROOT, PACKAGE)]
-    command = environment(home / "env", *wheels)
+    command = environment(home / "env", capsmed_wheel, wheel_of(PACKAGE, home))
     site = next((home / "env").rglob("site-packages"))
     (site / "broken_capsules.py").write_text("import no_such_module\n", encoding="utf-8")
     info = site / "broken_capsules-1.0.dist-info"
@@ -43,11 +35,12 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("elsewhere")
 
 
-def run(command: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return subprocess.run(
-        [command, *arguments], cwd=folder, env=environ, capture_output=True, text=True
-    )
+@pytest.fixture(scope="module")
+def session(installed: Path, outside: Path) -> Iterator[PythonSession]:
+    """A process of the environment's Python that works there."""
+    python = installed.with_name("python")
+    with PythonSession(python, outside, outside_variables()) as started:
+        yield started
 
 
 @pytest.mark.parametrize(
@@ -64,7 +57,8 @@ def test_the_guide_shows_what_the_package_has(name, start, end) -> None:
 
 
 def test_its_components_are_listed_and_the_broken_plugin_is_named(installed, outside) -> None:
-    done = run(installed, outside, "list")
+    options = {"env": outside_variables(), "capture_output": True, "text": True}
+    done = subprocess.run([installed, "list"], cwd=outside, **options)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     for name in ADDED.values():
@@ -76,14 +70,14 @@ def test_its_components_are_listed_and_the_broken_plugin_is_named(installed, out
     )
 
 
-def test_its_components_keep_the_contracts(installed, outside) -> None:
-    done = run(installed, outside, "plugin", "check", "toy-capsules")
+def test_its_components_keep_the_contracts(session) -> None:
+    done = session.run("capsmed", "plugin", "check", "toy-capsules")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAIL" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith("3 components, ")
 
 
-def test_a_config_that_names_them_trains_evaluates_and_goes_on(installed, outside) -> None:
+def test_a_config_that_names_them_trains_evaluates_and_goes_on(session, outside) -> None:
     config, cohort = str(PACKAGE / "toy.yaml"), "data: {cohort: discs_and_rings}"
     assert cohort in Path(config).read_text(encoding="utf-8")
     metrics = outside / "runs/toy/metrics.json"
@@ -94,17 +88,17 @@ def test_a_config_that_names_them_trains_evaluates_and_goes_on(installed, outsid
     ):
         if "--resume" in arguments:
             metrics.unlink()
-        done = run(installed, outside, *arguments)
+        done = session.run("capsmed", *arguments)
         assert done.returncode == 0, done.stderr
     assert "cohort: discs_and_rings" in (outside / "runs/toy/config.yaml").read_text("utf-8")
     assert metrics.is_file()
     assert (outside / "runs/toy/evaluations/discs_and_rings/metrics.json").is_file()
 
 
-def test_a_config_that_names_the_broken_plugins_routing_is_told_why(installed, outside) -> None:
+def test_a_config_that_names_the_broken_plugins_routing_is_told_why(session, outside) -> None:
     routing = "network.head={routing: broken}"
     config = str(PACKAGE / "toy.yaml")
-    done = run(installed, outside, "train", "--config", config, "--set", routing, "--out", "other")
+    done = session.run("capsmed", "train", "--config", config, "--set", routing, "--out", "other")
     assert done.returncode == 1
     assert "network.head.routing: expected one of " in done.stderr
     assert "; the plugin broken (broken-capsules) failed to load: ModuleNotFound" in done.stderr

@@ -169,6 +169,11 @@ def _how_to_go_on(folder: Path, data_root: Path | None, allow_import: Sequence[s
 )
 @click.option("--name", help="Name of the evaluation; default: the cohort file's.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16", "int8"]),
+    help="To predict the other cohort in; default: as in training. int8: CPUs only.",
+)
 @FRAME
 @FIRST_PIXEL
 @ENCODING
@@ -180,6 +185,7 @@ def evaluate(
     overlap: Literal["drop", "out-of-fold"] | None,
     name: str | None,
     device: str,
+    precision: Literal["float32", "bfloat16", "int8"] | None,
     frame: Literal["RAS", "LPS"] | None,
     first_pixel: Literal[0, 1] | None,
     encoding: str | None,
@@ -201,6 +207,7 @@ def evaluate(
         encoding=encoding,
         data_root=data_root,
         device=device,
+        precision=precision,
         allow_import=allow_import,
     )
     _report(result)

@@ -232,6 +232,16 @@ class Training(Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: mixed precision"
     )
+    convolutions: Literal["auto", "direct", "spectral"] = Field(
+        "auto",
+        description="large kernels; spectral: by Fourier coefficients; auto: on a CPU where "
+        "measured to be faster",
+    )
+    channels_last: Literal["auto"] | Flag = Field(
+        "auto", description="memory layout of convolutions; auto: 2D on CUDA"
+    )
+    compile: Flag = Field(False, description="torch.compile of the network; needs a C++ compiler")
+    tf32: Flag = Field(True, description="CUDA: float32 products in TF32")
     ema: Fraction = Field(0.0, description="decay of the weights' running mean; 0: none")
     clip: NotNegative = Field(0.0, description="largest gradient norm; 0: none")
     freeze: tuple[str, ...] = Field(

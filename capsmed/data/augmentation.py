@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,8 +64,11 @@ def margins(
     """Voxels on each side: in all, and those of them that rotation and zoom need."""
     turned = (0,) * len(size)
     if options.rotate or options.scale:
-        turned = margin(size, spacing, options.rotate, options.scale)
+        turned = _turned(tuple(size), tuple(spacing), options.rotate, options.scale)
     return tuple(int(options.shift) + n for n in turned), turned
+
+
+_turned = functools.cache(margin)  # asked for each batch
 
 
 def augment(
@@ -75,14 +79,14 @@ def augment(
     size: Sequence[int],
     spacing: Sequence[float],
 ) -> torch.Tensor:
-    """Change a batch: shift, then rotation, zoom and mirroring, then grey values, then noise.
+    """A changed batch: shift, then rotation, zoom and mirroring, then grey values, then noise.
 
     An image's result does not depend on the others of its batch.
 
     Args:
-        images: [B, C, *size + 2 * margin], 0 to 1.
+        images: of all cases, [N, C, *size + 2 * margin], 0 to 1; they stay as they are.
         draws: the epoch's numbers.
-        cases: int [B], each image's place in ``draws``.
+        cases: int [B], the batch's places in ``images`` and ``draws``.
         options: the config's section.
         size: voxels of the result.
         spacing: mm along each axis; any equal numbers without.
@@ -93,7 +97,7 @@ def augment(
     total, turned = margins(options, size, spacing)
     outer = tuple(n + 2 * m for n, m in zip(size, turned, strict=True))
     starts = torch.from_numpy(int(options.shift) + draws.shift[cases])
-    images = crop(images, starts, outer)
+    images = crop(images, starts, outer, torch.from_numpy(cases))
     if options.rotate or options.scale:
         matrices = rotations(draws.angle[cases], len(size)) * draws.zoom[cases, None, None]
         if options.flip:
@@ -116,16 +120,17 @@ def _flipped(images: torch.Tensor, flips: np.ndarray) -> torch.Tensor:
 def _grey(
     images: torch.Tensor, draws: Draws, cases: np.ndarray, options: config.Augmentation
 ) -> torch.Tensor:
+    """Change the batch in place."""
     column = (-1,) + (1,) * (images.ndim - 1)
     if options.intensity:
         gain = torch.from_numpy(draws.gain[cases].astype(np.float32)).view(column)
         offset = torch.from_numpy(draws.offset[cases].astype(np.float32)).view(column)
-        images = images * gain + offset
+        images.mul_(gain).add_(offset)
     if options.noise:
         noise = np.empty(images.shape, dtype=np.float32)
         for row, case in enumerate(cases):
             rng = np.random.default_rng(draws.noise_seed[case])
             rng.standard_normal(out=noise[row], dtype=np.float32)
             noise[row] *= np.float32(draws.noise_sd[case])
-        images = images + torch.from_numpy(noise)
+        images.add_(torch.from_numpy(noise))
     return images.clamp_(0, 1)

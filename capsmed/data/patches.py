@@ -208,10 +208,9 @@ class PatchView(Dataset):
     def batch(self, cases: np.ndarray, epoch: int) -> torch.Tensor:
         """Images [B, C, *size] of these places in the PatchSet, as they are in ``epoch``."""
         patches = self.patches
-        images = patches.images[torch.from_numpy(cases)]
         if self.augment:
             return augmenting.augment(
-                images,
+                patches.images,
                 self._draws(epoch),
                 cases,
                 patches.augmentation,
@@ -219,7 +218,8 @@ class PatchView(Dataset):
                 patches.spacing,
             )
         box = (slice(m, m + n) for m, n in zip(patches.margin, patches.size, strict=True))
-        return images[(slice(None), slice(None), *box)].contiguous()
+        centres = patches.images[(slice(None), slice(None), *box)]
+        return centres[torch.from_numpy(cases)]
 
     def _draws(self, epoch: int) -> augmenting.Draws:
         if self._drawn is None or self._drawn[0] != epoch:

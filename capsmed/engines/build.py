@@ -26,6 +26,11 @@ ORDINARY = {
     "backbone_classifier": {"backbone"},
     "conv_net": set(inspect.signature(ConvEncoder).parameters),
 }
+#: Of a network whose `ConvEncoder` follows from the image: gives that encoder's options.
+DERIVED = "encoder_options"
+
+FUSED_DEVICES = {"cpu", "cuda"}
+_WAYS = {"fused", "foreach", "differentiable", "capturable"}  # of computing an optimiser's step
 
 
 def specification(experiment: Experiment, model: str) -> tuple[Component, Component]:
@@ -34,7 +39,8 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
     ``ordinary_head`` is the configured network with an ordinary head, trained with cross-entropy:
     of ``capsule_classifier`` it is ``backbone_classifier`` on the whole backbone, whatever level
     the capsules are on; of networks built on `ConvEncoder` it is ``conv_net``; each with every
-    other option that both have, and the loss's class weights. Any other model is the
+    other option that both have, and the loss's class weights. A network whose encoder follows from
+    the image says its options by a static method ``encoder_options``. Any other model is the
     configured network and loss.
 
     Raises:
@@ -42,19 +48,29 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
     """
     if model != ORDINARY_HEAD:
         return experiment.network, experiment.loss
-    configured = _parameters(experiment.network.name)
+    configured, options = _parameters(experiment.network.name), experiment.network.options
+    derived = getattr(components.resolve("network", experiment.network.name), DERIVED, None)
+    if derived is not None:
+        kept = {
+            n: value for n, value in options.items() if n in inspect.signature(derived).parameters
+        }
+        encoder = derived(experiment.patch.spatial_dims, experiment.patch.size, **kept)
+        return Component(name="conv_net", **encoder), _cross_entropy(experiment.loss)
     for ordinary, features in ORDINARY.items():
         if features <= configured.keys():
-            shared = _shared(configured, _parameters(ordinary), experiment.network.options)
+            shared = _shared(configured, _parameters(ordinary), options)
             return Component(name=ordinary, **shared), _cross_entropy(experiment.loss)
-    having = [
-        name for name in NETWORKS if any(f <= _parameters(name).keys() for f in ORDINARY.values())
-    ]
+    having = [name for name in NETWORKS if _has_ordinary_head(name)]
     raise ConfigError(
         f"evaluation.baselines: expected a network that has an ordinary head "
         f"({', '.join(sorted(having))}) for ordinary_head, got {experiment.network.name}; "
         "leave ordinary_head out"
     )
+
+
+def _has_ordinary_head(name: str) -> bool:
+    features = any(f <= _parameters(name).keys() for f in ORDINARY.values())
+    return features or hasattr(NETWORKS[name], DERIVED)
 
 
 def _cross_entropy(loss: Component) -> Component:
@@ -210,6 +226,9 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build the optimiser; biases and norms are not decayed when a weight decay is given.
 
+    Torch's own are fused into one kernel unless the configuration chooses another way. A
+    checkpoint brings the way it was made with, so an older training goes on as it began.
+
     Args:
         component: the configured optimiser.
         network: whose parameters that need a gradient are fitted.
@@ -227,7 +246,7 @@ def build_optimizer(
     undecayed = {"weight_decay": 0.0}
     optimizer = _construct(
         "optimizer",
-        component,
+        _fused(component, network),
         [
             {"params": members, "lr_scale": scale} | ({} if decayed else undecayed)
             for (scale, decayed), members in ordered
@@ -236,6 +255,14 @@ def build_optimizer(
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_scale"]
     return optimizer
+
+
+def _fused(component: Component, network: nn.Module) -> Component:
+    own = component.name in components.OPTIMIZERS and not _WAYS & component.options.keys()
+    devices = {parameter.device.type for parameter in network.parameters()}
+    if not own or not devices <= FUSED_DEVICES:
+        return component
+    return component.model_copy(update={"fused": True})
 
 
 def build_schedule(

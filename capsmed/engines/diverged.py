@@ -13,7 +13,6 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor
 
-from capsmed.engines.precision import PrecisionInferer
 from capsmed.errors import TrainingError
 from capsmed.handlers import EpochSeed
 from capsmed.handlers.finite import first_bad_output, first_bad_weight
@@ -104,7 +103,7 @@ def blame(trainer: FoldTrainer, image: Tensor, label: Tensor) -> str:
     """
     if not image.isfinite().all():
         return "the input itself is not finite, look at the images"
-    network, infer = trainer.wrapper.network, _infer(trainer)
+    network, infer = trainer.wrapper.network, trainer.inferer()
     output: dict[str, Tensor] = {}
 
     def call() -> None:
@@ -139,7 +138,7 @@ def _replay(trainer: FoldTrainer, engine: Any, step: int) -> str | None:
     """
     trainer.checkpoint.resume()
     EpochSeed(trainer.fit.key, trainer.loader)(engine)
-    infer, clip = _infer(trainer), trainer.experiment.training.clip
+    infer, clip = trainer.inferer(), trainer.experiment.training.clip
     engine.network.train()
     for batch in trainer.loader:
         image, label = (batch[key].to(trainer.device) for key in ("image", "label"))
@@ -163,10 +162,6 @@ def _joined(place: str | None) -> str:
         places = [None] * idist.get_world_size()
         torch.distributed.all_gather_object(places, place)
     return next((text for text in places if text), "a running mean of one process")
-
-
-def _infer(trainer: FoldTrainer) -> PrecisionInferer:
-    return PrecisionInferer(trainer.experiment.training.precision)
 
 
 def _kept(trainer: FoldTrainer) -> str:

@@ -10,18 +10,27 @@ import torch
 from torch.utils.data import DataLoader
 
 from capsmed.engines.fit import FoldTrainer
-from capsmed.engines.precision import PrecisionInferer
+from capsmed.networks.cost import multiply_adds
+from capsmed.networks.layers.plain import plain
 
 ADAM_COPIES = 4  # weights, gradients and two moments
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one epoch of one fold, and bytes of the largest training step."""
+    """What a network costs.
+
+    Attributes:
+        seconds_per_epoch: of one epoch of one fold.
+        step_bytes: of the largest training step.
+        parameters: those of the decoder too.
+        multiply_adds: of the forward pass of one patch, without the decoder.
+    """
 
     seconds_per_epoch: float
     step_bytes: int
     parameters: int
+    multiply_adds: int
 
 
 def measure(trainer: FoldTrainer) -> Estimate:
@@ -33,7 +42,7 @@ def measure(trainer: FoldTrainer) -> Estimate:
     wrapper = copy.deepcopy(trainer.wrapper).train()
     batch, loading = _load(trainer.loader)
     image, label = batch["image"].to(trainer.device), batch["label"].to(trainer.device)
-    infer = PrecisionInferer(trainer.experiment.training.precision)
+    infer = trainer.inferer()
     kept = 0
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -51,7 +60,10 @@ def measure(trainer: FoldTrainer) -> Estimate:
     parameters = sum(p.numel() for p in wrapper.parameters())
     steps = len(trainer.loader)
     return Estimate(
-        steps * (min(seconds) + loading), kept + ADAM_COPIES * 4 * parameters, parameters
+        steps * (min(seconds) + loading),
+        kept + ADAM_COPIES * 4 * parameters,
+        parameters,
+        multiply_adds(wrapper.network, plain(image[:1])),
     )
 
 

@@ -20,14 +20,16 @@ from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.keep import prediction_rows
 from capsmed.engines.overlap import Choice, Overlap
-from capsmed.engines.precision import choose_device
 from capsmed.engines.predict import predict
+from capsmed.engines.ready import computing, device_for, ready, remark
 from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.start import describe_cases
-from capsmed.errors import CheckpointError, DataError
+from capsmed.errors import CheckpointError, ConfigError, DataError
 from capsmed.handlers.checkpoint import load_weights
 from capsmed.metrics.size_only import size_only
 from capsmed.networks import TrainingWrapper
+
+Precision = Literal["float32", "bfloat16", "int8"]
 
 
 def evaluate(
@@ -41,6 +43,7 @@ def evaluate(
     encoding: str | None = None,
     data_root: Path | None = None,
     device: str = "auto",
+    precision: Precision | None = None,
     allow_import: Collection[str] = (),
 ) -> Path:
     """Compute a run's metrics anew, or let its networks predict another cohort.
@@ -60,6 +63,9 @@ def evaluate(
         encoding: of the other cohort's text; default UTF-8.
         data_root: folder that the table's image paths are relative to.
         device: where to compute.
+        precision: of the networks that predict the other cohort; None for that of the training.
+            ``int8`` computes the convolutions in 8-bit integers, on the CPU. Where it is not that
+            of the training, the result says so.
         allow_import: packages that dotted component names may come from.
 
     Returns:
@@ -67,6 +73,7 @@ def evaluate(
 
     Raises:
         CheckpointError: the run is unfinished or damaged.
+        ConfigError: network or machine do not allow the precision, or nothing is predicted in it.
         DataError: the cohort cannot be used, or overlaps and ``overlap`` is not given.
     """
     folder = RunFolder(Path(run))
@@ -74,6 +81,11 @@ def evaluate(
     components.check_components(experiment, allow_import)
     fits = find_fits(folder, experiment)
     if cohort is None:
+        if precision is not None:
+            raise ConfigError(
+                f"--precision: expected another cohort to predict, got {precision} without one; "
+                "add --cohort"
+            )
         finish(folder, experiment, Labels.read(folder), [fit.folder for fit in fits])
         return folder.path
     name = name or Path(cohort).stem
@@ -85,6 +97,9 @@ def evaluate(
             f"{result.path}: expected a new evaluation, got one that is there already; "
             "give this one another name with --name"
         )
+    trained = experiment.training.precision
+    precision = precision or trained
+    where = device_for(device, precision)
     labels = Labels.read(folder)
     data = experiment.data.model_copy(
         update={
@@ -110,7 +125,7 @@ def evaluate(
     tell(patches.remarks())
     other = other.exclude(patches.excluded)
     predictions = _predict(
-        experiment, labels, fits, other.included, patches, seen.test_folds, choose_device(device)
+        experiment, labels, fits, other.included, patches, seen.test_folds, where, precision
     )
     salt = str(folder.read_table("private/salt.csv")["salt"][0])
     cases = describe_cases(other, patches, salt)
@@ -118,7 +133,7 @@ def evaluate(
         # fitted on all folds, a size model would have seen the patients kept out of fold
         predictions = _with_size_only(folder, predictions, cases, labels)
     result.write_table("cohort.csv", cases)
-    note = "; ".join(part for part in (other.note, seen.note) if part)
+    note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)
     found = Labels(labels.classes, labels.positive, note)
     write_results(result, predictions, cases, experiment.evaluation, found)
     return result.path
@@ -148,6 +163,7 @@ def _predict(
     patches: PatchSet,
     test_folds: Mapping[str, set[tuple[int, int]]],
     device: torch.device,
+    precision: str,
 ) -> pd.DataFrame:
     """Average the folds' probabilities for each model, repeat and seed."""
     groups: dict[tuple[str, int, int], list[Fit]] = {}
@@ -161,14 +177,13 @@ def _predict(
             here = (repeat, fit.fold)
             may = [here in test_folds.get(case, {here}) for case in rows["case_id"]]
             use = np.array(may, dtype=float)[:, None]
-            wrapper = load_network(fit, experiment, labels, device)
-            training = experiment.training
+            wrapper = ready(load_network(fit, experiment, labels, device), precision)
             sums += use * predict(
                 wrapper,
                 view,
-                batch_size=max(training.batch_size, 64),
+                batch_size=max(experiment.training.batch_size, 64),
                 device=device,
-                precision=training.precision,
+                precision=computing(precision),
             )
             counts += use
         mean = Fit(model, repeat, seed, 0, Path())

@@ -24,7 +24,7 @@ from capsmed import seeds
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchView
 from capsmed.data.sampling import EpochSampler
-from capsmed.engines import build, diverged
+from capsmed.engines import acceleration, build, diverged
 from capsmed.engines.fits import Fit
 from capsmed.engines.loaders import build_loader
 from capsmed.engines.precision import PrecisionInferer
@@ -109,6 +109,10 @@ class FoldTrainer:
         torch.manual_seed(seeds.derive(*fit.key, 0))
         self.wrapper, self.taken = build.build_wrapper(experiment, fit.model, len(classes), base)
         self.wrapper.to(device)
+        self.acceleration = acceleration.decide(
+            fit.folder, training, self.wrapper, self._batch_shape(), device
+        )
+        self.acceleration.apply(self.wrapper)
         weighed = data.train_targets if data.weighed is None else data.weighed
         cases = np.bincount(weighed, minlength=len(classes)).tolist()
         self.loss = build.build_loss(loss, cases).to(device)
@@ -132,6 +136,11 @@ class FoldTrainer:
     def predicting(self) -> TrainingWrapper:
         """The network that is evaluated: the running mean of the weights where there is one."""
         return cast(TrainingWrapper, self.ema.ema_model) if self.ema else self.wrapper
+
+    def inferer(self) -> PrecisionInferer:
+        """What calls the network on a batch: in its precision and memory layout."""
+        training, dims = self.experiment.training, self.experiment.patch.spatial_dims
+        return PrecisionInferer(training.precision, self.acceleration.memory_format(dims))
 
     def run(self, on_epoch: OnEpoch) -> Fitted:
         """Train to the end, from ``last.pt`` if it is there, and return the chosen network."""
@@ -192,18 +201,20 @@ class FoldTrainer:
         training = self.experiment.training
         if training.clip:
             handlers.append(GradientClip(training.clip))
+        network = self._distributed()
         trainer = SupervisedTrainer(
             device=self.device,
             max_epochs=training.epochs,
             train_data_loader=self.loader,
-            network=self._distributed(),
+            network=acceleration.compiled(network) if training.compile else network,
             optimizer=self.optimizer,
             loss_function=self.loss,
             prepare_batch=PrepareBatchExtraInput(extra_keys="label"),
-            inferer=PrecisionInferer(training.precision),
+            inferer=self.inferer(),
             train_handlers=handlers,
             decollate=False,
             optim_set_to_none=True,
+            non_blocking=True,
         )
         trainer.logger.setLevel(logging.CRITICAL)  # it would print an error that is raised anyway
         trainer.add_event_handler(Events.ITERATION_COMPLETED, self._step_schedule)
@@ -273,8 +284,17 @@ class FoldTrainer:
             rank=idist.get_rank(),
             world=idist.get_world_size(),
         )
-        batch_size = max(1, training.batch_size // idist.get_world_size())
-        return build_loader(self.data.train, sampler, batch_size, training.workers)
+        pinned = self.device.type == "cuda"
+        return build_loader(self.data.train, sampler, self._batch_size(), training.workers, pinned)
+
+    def _batch_size(self) -> int:
+        """Cases of a step in this process."""
+        return max(1, self.experiment.training.batch_size // idist.get_world_size())
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        patch = self.experiment.patch
+        cases = min(self._batch_size(), max(1, len(self.data.train) // idist.get_world_size()))
+        return (cases, patch.channels, *patch.size)
 
     def _facts(self, network: Any, classes: tuple[str, ...]) -> dict[str, Any]:
         patch = self.experiment.patch

@@ -15,15 +15,24 @@ class PrecisionInferer(SimpleInferer):
 
     The engines' ``amp=True`` hard-codes CUDA; bfloat16 needs no gradient scaler and works on
     CPUs as well.
+
+    Args:
+        precision: ``float32`` or ``bfloat16``.
+        memory_format: layout that the inputs are brought into; None: as they come.
     """
 
-    def __init__(self, precision: str = "float32") -> None:
+    def __init__(
+        self, precision: str = "float32", memory_format: torch.memory_format | None = None
+    ) -> None:
         super().__init__()
         self.dtype = getattr(torch, precision)
+        self.memory_format = memory_format
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> Any:
         """Return ``network(inputs, ...)`` computed in the chosen precision."""
         enabled = self.dtype is not torch.float32
+        if self.memory_format is not None:
+            inputs = inputs.contiguous(memory_format=self.memory_format)
         with torch.autocast(inputs.device.type, dtype=self.dtype, enabled=enabled):
             return super().__call__(inputs, network, *args, **kwargs)
 

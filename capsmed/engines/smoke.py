@@ -17,7 +17,7 @@ from capsmed.engines.display import counted
 from capsmed.engines.fit import FoldData, FoldTrainer
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.learning import settings, training_facts
-from capsmed.engines.precision import PrecisionInferer, choose_device
+from capsmed.engines.precision import choose_device
 from capsmed.engines.predict import choose_examples
 from capsmed.engines.run_data import RunData, read_data
 from capsmed.engines.shortage import memory_told
@@ -161,7 +161,7 @@ def _overfit(trainer: FoldTrainer, seconds: float) -> Smoke:
 
 
 def _step(trainer: FoldTrainer, image: torch.Tensor, label: torch.Tensor, number: int) -> float:
-    wrapper, infer = trainer.wrapper, PrecisionInferer(trainer.experiment.training.precision)
+    wrapper, infer = trainer.wrapper, trainer.inferer()
     wrapper.train()
     trainer.optimizer.zero_grad()
     loss = trainer.loss(infer(image, wrapper, label), label).mean()
@@ -183,7 +183,7 @@ def _step(trainer: FoldTrainer, image: torch.Tensor, label: torch.Tensor, number
 
 @torch.no_grad()
 def _right(trainer: FoldTrainer, image: torch.Tensor, label: torch.Tensor) -> int:
-    infer = PrecisionInferer(trainer.experiment.training.precision)
+    infer = trainer.inferer()
     scores = infer(image, trainer.wrapper.eval(), label)["scores"]
     return int((scores.argmax(dim=1) == label).sum())
 

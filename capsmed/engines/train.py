@@ -13,7 +13,7 @@ import torch
 
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchSet
-from capsmed.engines import build, components, environment, learning, weights
+from capsmed.engines import acceleration, build, components, environment, learning, weights
 from capsmed.engines.display import Display, counted, duration
 from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
@@ -69,6 +69,7 @@ def train(
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
     job = _Job(experiment, base, run, command, data_root)
     device = choose_device(experiment.device)
+    acceleration.prepare(experiment.training, device)
     with memory_told(experiment), idist.Parallel(backend=_backend(device)) as parallel:
         parallel.run(_work, job, device)
     return run.path
@@ -156,13 +157,16 @@ def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: Patc
     pixels = patches.images.numel() * patches.images.element_size()
     needed = duration(found.seconds_per_epoch * epochs)
     display.line(
-        f"{found.parameters:,} parameters; {needed} for {counted(epochs, 'epoch')} and "
+        f"{found.parameters:,} parameters, {found.multiply_adds / 1e6:.3g} million multiply-adds a "
+        f"patch; {needed} for {counted(epochs, 'epoch')} and "
         f"{(found.step_bytes + pixels) / 2**20:.0f} MB of memory beside the libraries"
     )
 
 
 def _announce_start(display: Display, trainer: FoldTrainer) -> None:
-    """Say what is not fitted from chance: tensors of a checkpoint, frozen parts."""
+    """Say how it computes, and what is not fitted from chance: given tensors, frozen parts."""
+    for line in trainer.acceleration.lines():
+        display.line(f"{trainer.fit.model}: {line}")
     if trainer.taken is not None:
         for line in trainer.taken.lines():
             display.line(f"{trainer.fit.model}: {line}")

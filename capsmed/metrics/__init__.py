@@ -11,13 +11,14 @@ from capsmed.metrics.scores import (
     specificity,
 )
 from capsmed.metrics.size_only import size_only
-from capsmed.metrics.summary import metrics_json, summarise
+from capsmed.metrics.summary import auc_difference, metrics_json, summarise
 from capsmed.metrics.tables import BASELINES, read_table
 
 __all__ = [
     "BASELINES",
     "accuracy",
     "auc",
+    "auc_difference",
     "balanced_accuracy",
     "bca",
     "decide",

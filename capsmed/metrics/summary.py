@@ -120,6 +120,30 @@ def metrics_json(
     }
 
 
+def auc_difference(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    cohort: pd.DataFrame,
+    classes: tuple[str, ...],
+    positive: str,
+    confidence: float = 0.95,
+    bootstrap: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """AUC of the first model minus that of the second on the cases that both predicted.
+
+    Each is the mean over its runs (repeat, seed), of which there may be several; patients are
+    resampled with all runs of both models together. Arguments as for `summarise`.
+
+    Returns:
+        ``value``, ``low``, ``high``, ``method`` and ``n_cases``.
+
+    Raises:
+        ValueError: as `summarise`.
+    """
+    return _paired(first, second, cohort, _plan(classes, positive, confidence, bootstrap, seed))
+
+
 def _plan(
     classes: tuple[str, ...], positive: str, confidence: float, bootstrap: int, seed: int
 ) -> Plan:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch.nn.functional import affine_grid, grid_sample
 
 
 def rotations(angles: np.ndarray, axes: int) -> np.ndarray:
@@ -55,8 +56,9 @@ def affine(
 ) -> torch.Tensor:
     """Resample each image about its centre by its own matrix, linearly.
 
-    Built on MONAI's batched AffineTransform layer. MONAI's RandAffine takes one image at a time:
-    1.1 ms against 0.01 ms for 28x28 pixels, 3.8 against 2.7 ms for 32x32x32 (one core).
+    The same numbers as MONAI's batched ``AffineTransform`` layer, whose import takes seconds in
+    every worker. MONAI's RandAffine takes one image at a time: 1.1 ms against 0.01 ms for 28x28
+    pixels, 3.8 against 2.7 ms for 32x32x32 (one core).
 
     Args:
         images: [B, C, *spatial], with the margin that ``margin`` names.
@@ -68,20 +70,14 @@ def affine(
     Returns:
         [B, C, *size].
     """
-    from monai.networks.layers import AffineTransform  # seconds to import, in every worker
-
     voxels = _in_voxels(matrices, np.asarray(spacing, dtype=float))
     theta = voxels * (np.array(size) / 2) * (2 / np.array(images.shape[2:]))[:, None]
+    theta = theta[:, ::-1, ::-1]  # torch counts axes from the last
     theta = np.concatenate([theta, np.zeros((*theta.shape[:2], 1))], axis=2)
-    layer = AffineTransform(
-        spatial_size=tuple(size),
-        normalized=True,
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-        reverse_indexing=True,
+    grid = affine_grid(
+        torch.as_tensor(theta, dtype=images.dtype), [*images.shape[:2], *size], align_corners=False
     )
-    return layer(images, torch.as_tensor(theta, dtype=images.dtype))
+    return grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _in_voxels(matrices: np.ndarray, spacing: np.ndarray) -> np.ndarray:

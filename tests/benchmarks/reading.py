@@ -31,7 +31,7 @@ from capsmed.data.cores import cores
 from capsmed.data.cut import cut
 from capsmed.data.patches import PatchSet
 from capsmed.data.readers import open_volume
-from tests.benchmarks import training_step
+from tests.benchmarks import lung_loading
 from tests.benchmarks.chest import write_chest
 from tests.benchmarks.monai_way import crop
 
@@ -96,7 +96,7 @@ def _cold(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def _training(rounds: int) -> dict[str, float]:
-    found = training_step.measure(rounds)
+    found = lung_loading.measure(rounds)
     step = found["loading_ms"] + found["augmentation_ms"] + found["network_ms"]
     print("\na training step of configs/lung.yaml, batch of 16, medians")
     for name in ("loading", "augmentation", "network"):

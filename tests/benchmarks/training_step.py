@@ -1,102 +1,237 @@
-"""What loading costs in a training step of configs/lung.yaml, and in the start of a run."""
+"""A whole training step of the paper's MNIST network.
+
+Forward, margin and reconstruction loss, backward, and Adam, at a batch of 128. capsmed's is built
+from configs/mnist.yaml by what `capsmed train` builds it with.
+"""
 
 from __future__ import annotations
 
-import os
-import statistics
-import tempfile
-import time
-from collections.abc import Iterator
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
 from capsmed import config
-from capsmed.data.patches import PatchSet
-from capsmed.data.sampling import EpochSampler
-from capsmed.engines.fit import FoldTrainer
-from capsmed.engines.fits import Fit
-from capsmed.engines.loaders import build_loader
+from capsmed.engines import build
+from capsmed.engines.allocator import freed_memory_kept
 from capsmed.engines.precision import PrecisionInferer
-from capsmed.engines.run_data import RunData, read_data
+from capsmed.networks.tuning import tune_convolutions
+from tests.benchmarks.breakdown import Marks, marked, shares
+from tests.benchmarks.contest import Bar, Contestant, contest, listener
+from tests.benchmarks.standard import named, standard
+from tests.benchmarks.table import duration
+from tests.benchmarks.textbook import TextbookCapsNet, textbook_loss
+
+TUNED, DIRECT, TEXTBOOK = "capsmed", "capsmed, direct convolutions", "textbook"
+CLASSES, SIDE, BATCH = 10, 28, 128
+SMALL = {"channels": [6], "kernel_sizes": [5], "primary_capsules": 3, "primary_kernel": 5}
+TINY_SIDE, TINY_BATCH, TINY_WIDTHS = 17, 5, (11, 13)
+Step = Callable[[], object]
 
 
-def measure(rounds: int) -> dict[str, float]:
-    """Milliseconds of a step's parts, medians over ``rounds`` epochs taken in turn, and seconds.
+def contestants(fast: bool = False) -> list[Contestant]:
+    """capsmed with its convolutions as measured to be fastest, with direct ones; the textbook."""
+    flop = nominal_flop(our_network(fast), TINY_BATCH if fast else BATCH)
+    return [
+        Contestant(TUNED, lambda: ours(fast, tuned=True).step, flop),
+        Contestant(DIRECT, lambda: ours(fast, tuned=False).step, flop),
+        Contestant(TEXTBOOK, lambda: textbook(fast), flop),
+    ]
 
-    'loading' makes a batch of patches as they are, 'augmentation' is what random changes add to
-    that, 'network' is forward, backward and update.
+
+def batch(fast: bool) -> tuple[Tensor, Tensor]:
+    """Images ``[batch, 1, side, side]`` and class indices."""
+    side, size = (TINY_SIDE, TINY_BATCH) if fast else (SIDE, BATCH)
+    return torch.rand(size, 1, side, side), torch.randint(CLASSES, (size,))
+
+
+class Ours:
+    """capsmed's network, loss and optimiser, as an experiment names them.
+
+    Args:
+        experiment: the configuration.
+        image: what a step trains on.
+        target: its class indices.
+        tuned: choose the convolutions by measurement.
     """
-    experiment = config.load(Path("configs/lung.yaml")).experiment
-    data = read_data(experiment, Path(), show=False)
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = FoldTrainer(
-            Fit("model", 0, 0, 0, Path(folder)),
-            experiment,
-            data.cohort.classes,
-            data.fold(Fit("model", 0, 0, 0, Path(folder))),
-            torch.device("cpu"),
+
+    def __init__(
+        self, experiment: config.Experiment, image: Tensor, target: Tensor, tuned: bool
+    ) -> None:
+        self.image, self.target = image, target
+        name, precision = experiment.network.name, experiment.training.precision
+        self.wrapper, _ = build.build_wrapper(experiment, name, CLASSES, Path())
+        self.wrapper.train()
+        self.loss = build.build_loss(experiment.loss)
+        self.optimizer = build.build_optimizer(experiment.optimizer, self.wrapper.network)
+        self.infer = PrecisionInferer(precision)
+        self.choice = (
+            tune_convolutions(self.wrapper.network, image, precision=precision) if tuned else {}
         )
-        steps = _steps(trainer, rounds)
-        return {**steps, **_starts(data, experiment, Path(folder), rounds)}
+
+    def step(self, marks: Callable[[str], None] = lambda name: None) -> None:
+        """One step; ``marks`` is told what begins."""
+        marks("rest")
+        self.optimizer.zero_grad(set_to_none=True)
+        output = self.infer(self.image, self.wrapper, self.target)
+        marks("loss")
+        loss = self.loss(output, self.target)
+        loss.backward()
+        marks("optimiser")
+        self.optimizer.step()
+        marks("end")
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What the step's time is told apart by."""
+        network: Any = self.wrapper.network
+        return {
+            "first convolution": network.encoder,
+            "primary convolution": network.primary,
+            "capsule layer": network.classes,
+            "decoder": network.decoder,
+        }
 
 
-def _steps(trainer: FoldTrainer, rounds: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {"plain": [], "augmented": [], "network": []}
-    view = trainer.data.train
-    plain = view.patches.view(view.indices, augment=False, seed_key=view.seed_key)
-    sampler = EpochSampler(trainer.data.train_targets.tolist(), (0,), sampling="balanced")
-    loader = build_loader(plain, sampler, trainer.experiment.training.batch_size)
-    infer = PrecisionInferer(trainer.experiment.training.precision)
-    wrapper = trainer.wrapper.train()
-    for _ in range(rounds):
-        times["plain"] += [seconds for _, seconds in _batches(loader)]
-        for batch, seconds in _batches(trainer.loader):
-            started = time.perf_counter()
-            trainer.optimizer.zero_grad()
-            trainer.loss(infer(batch["image"], wrapper, batch["label"]), batch["label"]).backward()
-            trainer.optimizer.step()
-            times["network"].append(time.perf_counter() - started)
-            times["augmented"].append(seconds)
-    middle = {name: 1e3 * statistics.median(values) for name, values in times.items()}
-    return {
-        "loading_ms": middle["plain"],
-        "augmentation_ms": middle["augmented"] - middle["plain"],
-        "network_ms": middle["network"],
-    }
+def ours(fast: bool, tuned: bool) -> Ours:
+    """The step of configs/mnist.yaml, or of a tiny network."""
+    return Ours(experiment(fast), *batch(fast), tuned)
 
 
-def _batches(loader: DataLoader) -> Iterator[tuple[Any, float]]:
-    """Full batches and the seconds that each took; the first draws the epoch and is left out."""
-    batches = iter(loader)
-    first = next(batches)
-    while True:
-        started = time.perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            return
-        if len(batch["label"]) == len(first["label"]):
-            yield batch, time.perf_counter() - started
+def experiment(fast: bool) -> config.Experiment:
+    """configs/mnist.yaml; the data are not read."""
+    overrides = ["data.cohort=mnist"]
+    if fast:
+        options = {**SMALL, "decoder_widths": list(TINY_WIDTHS)}
+        overrides += [f"network.{name}={value}" for name, value in options.items()]
+        overrides.append(f"patch.size=[{TINY_SIDE}, {TINY_SIDE}]")
+    return config.load("mnist", overrides).experiment
 
 
-def _starts(
-    data: RunData, experiment: config.Experiment, folder: Path, rounds: int
-) -> dict[str, float]:
-    """Seconds of cutting the whole cohort, from its images and from the cache."""
-    times: dict[str, list[float]] = {"cut": [], "cached": []}
-    kept = dict(os.environ)
-    os.environ["CAPSMED_CACHE"] = str(folder)
-    try:
-        for gigabytes, name in [("1", ""), *[("0", "cut"), ("1", "cached")] * rounds]:
-            os.environ["CAPSMED_CACHE_GB"] = gigabytes
-            started = time.perf_counter()
-            cases = data.cohort.included
-            PatchSet.load(data.cohort, cases, experiment.patch, experiment.augmentation)
-            if name:
-                times[name].append(time.perf_counter() - started)
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
-    return {f"{name}_s": statistics.median(values) for name, values in times.items()}
+def our_network(fast: bool) -> nn.Module:
+    """capsmed's network alone."""
+    found = experiment(fast)
+    return build.build_network(found.network, found, CLASSES)
+
+
+def textbook_network(fast: bool) -> TextbookCapsNet:
+    """The textbook's network of the same sizes."""
+    if fast:
+        return TextbookCapsNet(TINY_SIDE, 6, 3, CLASSES, 5, TINY_WIDTHS)
+    return TextbookCapsNet()
+
+
+def textbook(fast: bool) -> Step:
+    """The textbook's step, with torch's Adam as it comes."""
+    network = textbook_network(fast)
+    image, target = batch(fast)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        poses, reconstruction = network(image, target)
+        textbook_loss(poses, reconstruction, image, target).backward()
+        optimizer.step()
+
+    return step
+
+
+def nominal_flop(network: Any, samples: int) -> float:
+    """Operations of a step's layers: forward and both gradients, none for the image's.
+
+    Convolutions count as direct ones, the capsule layer as its votes, once each way.
+    """
+    convolutions = [network.encoder.stages[0][0], network.primary.conv]
+    sizes = [network.encoder.output_size(network.decoder.output_shape[1:]), network.grid]
+    first, second = (
+        2.0 * samples * math.prod(size) * conv.weight.numel()
+        for conv, size in zip(convolutions, sizes, strict=True)
+    )
+    linear = [m for m in network.decoder.modules() if isinstance(m, nn.Linear)]
+    weights = network.classes.weight.numel() + sum(layer.weight.numel() for layer in linear)
+    return 2 * first + 3 * (second + 2.0 * samples * weights)
+
+
+def measure(rounds: int, fast: bool = False) -> dict[str, Any]:
+    """Times and memory, where capsmed's time goes, and how equal both losses and gradients are.
+
+    All contestants have freed memory kept for the next step, as `capsmed train` has; then they
+    take turns once more with glibc's default.
+    """
+    with freed_memory_kept():
+        found = standard(f"{__name__}:contestants", contestants(fast), rounds, fast=fast)
+        listener.get()("where the time goes")
+        found |= breakdown(rounds, fast)
+    plain = contest(contestants(fast), rounds, warmup=1)
+    found["returned_s"] = {timing.name: timing.median_s for timing in plain}
+    return found | {"differences": differences(fast)}
+
+
+def breakdown(rounds: int, fast: bool) -> dict[str, Any]:
+    """Median seconds of the parts of capsmed's step, and how its convolutions are computed."""
+    built = ours(fast, tuned=True)
+    steps = []
+    for _ in range(rounds + 1):
+        marks = Marks()
+        with marked(built.parts(), marks):
+            built.step(marks)
+        steps.append(marks.seconds())
+    return {"parts_s": shares(steps[1:]), "convolutions": built.choice}
+
+
+def differences(fast: bool) -> dict[str, float]:
+    """Largest difference from the textbook with the full gradient, of the largest value.
+
+    ``loss``, and ``gradient``: of any parameter that both have in the same order.
+    """
+    full = {"routing": ("dynamic", {"gradient": "full"})}
+    found = experiment(fast)
+    component = config.Component(**{**found.network.options, **full}, name=found.network.name)
+    network: Any = build.build_network(component, found, CLASSES)
+    theirs = textbook_network(fast)
+    theirs.take(network)
+    image, target = batch(fast)
+    wrapper = build.TrainingWrapper(network)
+    loss = build.build_loss(found.loss)(wrapper(image, target), target)
+    wanted = textbook_loss(*theirs(image, target), image, target)
+    loss.backward()
+    wanted.backward()
+    pairs = [(network.classes.weight.grad, theirs.digits.gradient())]
+    pairs.append((network.encoder.stages[0][0].weight.grad, theirs.conv1.weight.grad))
+    pairs += [
+        (a.grad, b.grad)
+        for a, b in zip(network.decoder.parameters(), theirs.decoder.parameters(), strict=True)
+    ]
+    worst = max(((a - b).abs().max() / b.abs().max()).item() for a, b in pairs)
+    return {"loss": abs(loss.item() / wanted.item() - 1), "gradient": worst}
+
+
+def bars(result: dict[str, Any]) -> list[Bar]:
+    """What issue and page ask of the step."""
+    return [
+        Bar("times faster than the textbook", named(result, TEXTBOOK)["ratio"], 2.2),
+        Bar("share of the matrix product's speed", named(result, TUNED)["share"], 0.7),
+    ]
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """Where the time goes, and what is equal."""
+    parts = result["parts_s"]
+    total = sum(parts.values())
+    told = "; ".join(
+        f"{name} {seconds / total:.1%}"
+        for name, seconds in sorted(parts.items(), key=lambda part: -part[1])
+    )
+    ways = ", ".join(f"{name} {way}" for name, way in result["convolutions"].items())
+    plain, differ = result["returned_s"], result["differences"]
+    return [
+        f"Nominal {result['rows'][0]['flop'] / 1e9:.4g} GFLOP a step. capsmed's step: {told}. "
+        f"Convolutions: {ways or 'all direct'}.",
+        "Freed memory is kept for the next step, for all. Where glibc returns it to the system: "
+        f"{'; '.join(f'{name} {duration(seconds)}' for name, seconds in plain.items())}; the "
+        f"textbook takes {plain[TEXTBOOK] / plain[TUNED]:.2f} times as long as capsmed.",
+        f"With the same weights and the full gradient, capsmed's loss differs from the textbook's "
+        f"by {differ['loss']:.1e}, gradients by at most {differ['gradient']:.1e} of the largest.",
+    ]

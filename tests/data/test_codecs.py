@@ -138,5 +138,5 @@ def test_no_damaged_stream_ends_the_process(syntax, slices, tmp_path):
     codec = next(one for one in CODECS if one.syntax.keyword == syntax and not one.missing)
     folder = encoded(codec, slices / "stored", tmp_path / "encoded")
     command = [sys.executable, "-W", "ignore", "-c", DAMAGE, str(folder), "24"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]

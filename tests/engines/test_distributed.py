@@ -1,9 +1,6 @@
 """Two processes train and predict as one does."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,19 +11,7 @@ from capsmed.engines.train import train
 from capsmed.metrics.scores import auc
 from tests.engines.blobs import tiny
 from tests.engines.ddp_steps import steps
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def torchrun(*arguments: str) -> None:
-    """Run two processes on this machine; they fail together."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--nproc_per_node", "2", *arguments], env=environment, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
+from tests.engines.torchrun import torchrun
 
 
 @pytest.mark.slow

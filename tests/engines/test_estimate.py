@@ -9,6 +9,7 @@ from capsmed.engines.estimate import measure
 from capsmed.engines.fit import FoldTrainer
 from capsmed.engines.fits import list_fits
 from capsmed.engines.run_data import read_data
+from capsmed.networks.cost import multiply_adds
 from tests.engines.blobs import tiny
 
 
@@ -25,6 +26,8 @@ def test_the_estimated_memory_holds_weights_gradients_moments_and_activations(tr
     assert found.parameters == sum(p.numel() for p in trainer.wrapper.parameters())
     assert found.step_bytes > 16 * found.parameters
     assert found.seconds_per_epoch > 0
+    patch = torch.zeros(1, 1, *trainer.experiment.patch.size)
+    assert found.multiply_adds == multiply_adds(trainer.wrapper.network, patch) > 0
 
 
 def test_measuring_leaves_the_network_as_it_was(trainer):

@@ -5,10 +5,12 @@ import shutil
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from capsmed.cli import main
 from capsmed.engines.evaluate import evaluate
 from capsmed.engines.train import train
-from capsmed.errors import CheckpointError, DataError
+from capsmed.errors import CheckpointError, ConfigError, DataError
 from tests.engines.blobs import tiny, write_blobs
 
 
@@ -127,3 +129,32 @@ def test_a_fold_whose_predictions_are_cut_is_not_taken_for_whole(folder, tmp_pat
 def test_an_evaluation_has_a_plain_name(folder, name):
     with pytest.raises(DataError, match="expected a plain name"):
         evaluate(folder / "run", cohort=str(folder / "new.csv"), name=name, device="cpu")
+
+
+def test_int8_is_close_to_float32_and_shown_with_the_result(folder):
+    options = ["--cohort", str(folder / "new.csv"), "--precision", "int8", "--name", "int8"]
+    done = CliRunner().invoke(main, ["evaluate", str(folder / "run"), *options])
+    exact = evaluate(folder / "run", cohort=str(folder / "new.csv"), name="exact", device="cpu")
+    rounded = folder / "run" / "evaluations" / "int8"
+    first, second = (pd.read_csv(f / "predictions.csv")["prob_large"] for f in (rounded, exact))
+    assert (
+        first.to_numpy() == pytest.approx(second.to_numpy(), abs=0.02) and (first != second).any()
+    )
+    assert done.exit_code == 0 and "predicted in int8" in done.output
+    assert "trained in float32" in metrics(rounded)["note"]
+    assert "predicted in" not in metrics(exact)["note"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--precision: expected another cohort to predict, got int8 .* add --cohort"),
+        (
+            {"cohort": "new.csv", "name": "elsewhere", "device": "meta"},
+            "expected the CPU for int8, got device 'meta'",
+        ),
+    ],
+)
+def test_int8_without_another_cohort_or_elsewhere_is_refused(folder, options, message):
+    with pytest.raises(ConfigError, match=message):
+        evaluate(folder / "run", precision="int8", **options)

@@ -37,6 +37,15 @@ def test_a_capsnets_ordinary_head_has_its_encoder():
     assert network == Component(name="conv_net", channels=[8], kernel_sizes=[3])
 
 
+def test_an_encoder_that_follows_from_the_image_is_the_ordinary_heads_too():
+    nodules = {"name": "nodule_capsnet", "channels": [4, 6], "class_dim": 4, "dropout": 0.1}
+    configured = experiment(nodules)
+    network, _ = build.specification(configured, "ordinary_head")
+    ordinary = build.build_network(network, configured, 2)
+    capsules = build.build_network(configured.network, configured, 2)
+    assert str(ordinary.encoder) == str(capsules.encoder)
+
+
 def test_any_other_model_is_what_is_configured():
     configured = experiment(CAPSULES)
     assert build.specification(configured, "capsule_classifier")[0] == configured.network

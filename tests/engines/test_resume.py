@@ -1,5 +1,6 @@
 """A training that was killed goes on to the weights it would have had, bit for bit."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,12 @@ from tests.engines.blobs import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDS = ("repeat-0/seed-0/fold-0", "repeat-0/seed-0/fold-1")
+#: Workers of the loaders, and the moment and its number as in train_in_child.py.
+KILLED = {
+    (0, "step", 2): "before-the-first-epoch-ends",
+    (2, "step", 8): "in-mid-epoch-of-a-later-fold-with-spawned-workers",
+    (0, "write", 3): "during-a-checkpoint-write",
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +30,19 @@ def uninterrupted(blobs, tmp_path_factory) -> Path:
     return train(tiny(str(blobs)), base=blobs.parent, out=out)
 
 
-def kill_training(blobs: Path, out: Path, workers: int, moment: str, number: int) -> None:
-    """Train in a child process that dies at ``moment``; check that it did and was unfinished."""
-    command = [sys.executable, str(Path(__file__).with_name("train_in_child.py"))]
-    command += [str(blobs), str(out), str(workers), moment, str(number)]
+@pytest.fixture(scope="module")
+def killed(blobs, tmp_path_factory) -> dict[tuple, Path]:
+    """The run folder of each of the ``KILLED`` trainings, which were not finished."""
+    folder = tmp_path_factory.mktemp("killed")
+    runs = {training: folder / str(i) for i, training in enumerate(KILLED)}
+    trainings = json.dumps([[str(out), *training] for training, out in runs.items()])
+    script = str(Path(__file__).with_name("train_in_child.py"))
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True)
-    assert done.returncode != 0 and not (out / "metrics.json").exists(), done.stderr.decode()
-    assert not all((out / fold / "fold.json").exists() for fold in FOLDS)
+    environ = {**os.environ, "PYTHONPATH": paths}
+    command = [sys.executable, script, str(blobs), trainings]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert done.returncode == 0 and all(json.loads(done.stdout.splitlines()[-1])), done.stderr
+    return runs
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -48,20 +60,15 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("workers", "moment", "number", "finished"),
-    [
-        pytest.param(0, "step", 2, 0, id="before-the-first-epoch-ends"),
-        pytest.param(2, "step", 8, 1, id="in-mid-epoch-of-a-later-fold-with-spawned-workers"),
-        pytest.param(0, "write", 3, 0, id="during-a-checkpoint-write"),
-    ],
+    ("training", "finished"),
+    list(zip(KILLED, (0, 1, 0), strict=True)),
+    ids=list(KILLED.values()),
 )
-def test_a_killed_training_resumes_bit_for_bit(
-    blobs, tmp_path, uninterrupted, workers, moment, number, finished
-):
-    out = tmp_path / "run"
-    kill_training(blobs, out, workers, moment, number)
+def test_a_killed_training_resumes_bit_for_bit(blobs, killed, uninterrupted, training, finished):
+    out = killed[training]
+    assert not (out / "metrics.json").exists()
     assert sum((out / fold / "fold.json").exists() for fold in FOLDS) == finished
-    experiment = tiny(str(blobs), training={"workers": workers})
+    experiment = tiny(str(blobs), training={"workers": training[0]})
     train(experiment, base=blobs.parent, out=out, resume=True)
     assert_same_run(uninterrupted, out)
 

@@ -4,13 +4,15 @@ import csv
 import json
 import os
 import shutil
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.python_session import PythonSession
 
 pytest.importorskip("fire", reason="monai.bundle's command line needs fire: pip install fire")
 
@@ -49,17 +51,24 @@ def zoo(tmp_path_factory) -> Path:
     return folder
 
 
-def run_bundle(folder: Path, *configs: str) -> dict[str, float]:
+@pytest.fixture(scope="module")
+def session(zoo: Path) -> Iterator[PythonSession]:
+    """A process in the bundle's folder."""
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environ = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    with PythonSession(sys.executable, zoo, environ) as started:
+        yield started
+
+
+def run_bundle(session: PythonSession, folder: Path, *configs: str) -> dict[str, float]:
     """Run ``python -m monai.bundle run`` on the bundle's files ``configs``; return its metrics."""
     output = folder / "eval" / "-".join(configs)
     files = [f"configs/{name}.json" for name in ("train", *configs)]
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", json.dumps(files)]
+    command = ["monai.bundle", "run", "--config_file", json.dumps(files)]
     command += ["--meta_file", "configs/metadata.json", "--logging_file", "configs/logging.conf"]
     command += ["--bundle_root", ".", "--output_dir", str(output), "--ckpt_dir", str(output)]
     command += ["--image_size", "[24, 24]", "--num_epochs", "5", "--lr", "0.01"]
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = session.run(*command)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (output / "model.pt").exists()
     with open(output / "metrics.csv", encoding="utf-8", newline="") as file:
@@ -71,8 +80,8 @@ def run_bundle(folder: Path, *configs: str) -> dict[str, float]:
     [("small",), ("capsules", "small_capsules"), ("capsules", "small_capsules", "margin")],
     ids=["own-head", "capsule-head", "margin-loss"],
 )
-def test_the_bundle_learns_with_each_head(zoo, configs):
-    metrics = run_bundle(zoo, *configs)
+def test_the_bundle_learns_with_each_head(session, zoo, configs):
+    metrics = run_bundle(session, zoo, *configs)
     print(configs, metrics)
     assert metrics["val_auc"] > 0.9
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from capsmed.metrics import metrics_json, summarise
+from capsmed.metrics import auc_difference, metrics_json, summarise
 
 CLASSES = ("benign", "malignant")
 
@@ -100,6 +100,19 @@ def test_more_classes_get_the_mean_one_vs_rest_area_and_no_sensitivity(tables):
     guess = scores.argmax(axis=1).astype(str)
     assert found["accuracy"]["value"] == pytest.approx(accuracy_score(predictions["label"], guess))
     assert "sensitivity" not in found
+
+
+def test_two_networks_differ_by_their_mean_areas_and_not_at_all_from_themselves(tables):
+    sharp, cohort = tables(seeds=3, sharpness=3)
+    dull, _ = tables(seeds=2, sharpness=1)
+    told = (cohort, CLASSES, "malignant")
+    areas = [summarise(table, *told)["auc"]["value"] for table in (sharp, dull)]
+    found = auc_difference(sharp, dull, *told)
+    assert found["value"] == pytest.approx(areas[0] - areas[1])
+    assert found["low"] < found["value"] < found["high"] and found["method"].startswith(
+        "paired BCa"
+    )
+    assert auc_difference(sharp, sharp, *told)["value"] == 0
 
 
 def test_a_case_that_several_folds_models_predict_enters_once_with_their_mean(tables):

@@ -1,0 +1,158 @@
+"""The benchmarks run, and their arithmetic is right; how fast things are is not tested."""
+
+import json
+import statistics
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from capsmed.errors import ConfigError, DataError
+from tests.benchmarks import capsule_layer, docs, growth, suite, table, training_step
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.capsule_layer import LAST, PAIRS, TEXTBOOK
+from tests.benchmarks.contest import Bar, Contestant, Timing, contest
+from tests.benchmarks.peaks import fresh_peak, profiled_peak
+from tests.benchmarks.sgemm import MKL
+from tests.benchmarks.standard import row
+
+PRIMES = (23, 3, 2, 7)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS)
+def test_the_others_compute_the_same_poses_and_gradients(theirs: str, ours: str) -> None:
+    assert capsule_layer.difference(theirs, ours, PRIMES, 5) < 1e-5
+
+
+def test_the_two_kinds_of_gradient_are_told_apart() -> None:
+    assert capsule_layer.difference(TEXTBOOK, LAST, PRIMES, 5) > 1e-3
+
+
+def test_the_textbook_network_computes_the_same_loss_and_gradients() -> None:
+    assert max(training_step.differences(fast=True).values()) < 1e-5
+
+
+def test_contestants_take_turns() -> None:
+    told: list[str] = []
+    pair = [Contestant(name, lambda name=name: lambda: told.append(name)) for name in "AB"]
+    timings = contest(pair, rounds=2, warmup=1)
+    assert "".join(told) == "ABABAB"
+    assert [(t.name, len(t.seconds)) for t in timings] == [("A", 2), ("B", 2)]
+
+
+def test_ratios_come_from_medians() -> None:
+    timing = Timing("A", (9.0, 1.0, 2.0))
+    found = row(Contestant("A", lambda: int, flop=8e9), timing, ours_s=0.5, sgemm=16.0)
+    assert (timing.median_s, timing.minimum_s) == (2.0, 1.0)
+    assert (found["ratio"], found["gflops"], found["share"]) == (4.0, 4.0, 0.25)
+
+
+@pytest.mark.parametrize("most", [False, True])
+def test_a_bar_is_met_on_its_right_side_only(most: bool) -> None:
+    assert Bar("x", 2.0, 1.0, most).met is not most
+    assert Bar("x", 1.0, 2.0, most).met is most
+    assert not Bar("x", float("nan"), 1.0, most).met
+
+
+def test_an_exponent_is_fitted_where_the_time_is_ten_times_the_empty() -> None:
+    points = [(1, 5.0), *((n, 3 * n**1.25) for n in (16, 64, 256))]
+    found = growth.exponent(points, empty=1.0)
+    assert found is not None
+    assert found["exponent"] == pytest.approx(1.25)
+    assert found["span"] == 16
+    assert growth.exponent(points, empty=200.0) is None
+
+
+def test_known_arrays_are_left_out_of_a_peak_once_each() -> None:
+    taken = [100, 7, 7, -7, 40, -100]
+    assert growth.peak(taken) == 147
+    assert growth.peak(taken, known=(7,)) == 140
+    assert growth.peak([7, 7, 7], known=(7, 7)) == 7
+
+
+def test_the_profiled_peak_is_that_of_the_tensors() -> None:
+    array = torch.zeros(1000, 1000)
+    assert profiled_peak(lambda: (array + 1) + (array + 2)) == 12_000_000
+
+
+def test_the_peak_of_a_new_process_holds_what_a_step_writes() -> None:
+    found = fresh_peak("tests.benchmarks.sgemm:products", MKL)
+    if found is None:
+        pytest.skip("this system tells no process its peak memory")
+    assert 16e6 < found < 200e6
+
+
+@pytest.mark.parametrize("name", suite.NAMES)
+def test_each_benchmark_runs_and_keeps_every_time(name, tmp_path) -> None:
+    done = CliRunner().invoke(main, [name, "--fast", "--rounds", "2", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert {p.name for p in tmp_path.iterdir()} == {"results.json", "table.md", "ratios.svg"}
+    kept = json.loads((tmp_path / "results.json").read_text())["benchmarks"][name]
+    for found in kept.get("rows", []):
+        assert statistics.median(found["seconds"]) == found["median_s"]
+        assert len(found["seconds"]) == 2
+    assert kept["title"] in (tmp_path / "table.md").read_text()
+    assert kept["machine"]["threads"] >= 1
+
+
+def test_a_wrong_name_is_answered_with_the_names() -> None:
+    done = CliRunner().invoke(main, ["capsule_layers"])
+    assert done.exit_code == 1
+    expected = f"expected one of {', '.join(suite.NAMES)}, got capsule_layers"
+    assert expected in done.output and "Traceback" not in done.output
+
+
+def test_names_run_in_the_order_of_the_suite() -> None:
+    assert suite.chosen(["growth", "capsule_layer"]) == ("capsule_layer", "growth")
+    assert suite.chosen([]) == suite.NAMES
+    with pytest.raises(ConfigError, match="got a, b"):
+        suite.chosen(["a", "growth", "b"])
+
+
+def test_other_results_of_the_folder_stay(tmp_path) -> None:
+    suite.keep(tmp_path, "growth", {"a": 1})
+    suite.keep(tmp_path, "capsule_layer", {"a": 2})
+    assert suite.kept(tmp_path) == {"capsule_layer": {"a": 2}, "growth": {"a": 1}}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 0}'])
+def test_a_file_of_something_else_is_not_overwritten(text, tmp_path) -> None:
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(DataError, match="give another --out"):
+        suite.keep(tmp_path, "growth", {})
+    assert (tmp_path / "results.json").read_text() == text
+
+
+def test_a_table_leaves_out_what_nobody_measured() -> None:
+    found = row(Contestant("A", lambda: int), Timing("A", (0.5,)), ours_s=0.25, sgemm=1.0)
+    assert table.row_table([found]).splitlines() == [
+        "|  | median | fastest | times ours |",
+        "|---|---:|---:|---:|",
+        "| A | 500 ms | 500 ms | 2.00 |",
+    ]
+
+
+def test_the_page_on_speed_has_a_place_for_each_benchmark() -> None:
+    text = docs.PAGE.read_text(encoding="utf-8")
+    for name in suite.NAMES:
+        assert "\nnew\n<!-- end -->" in docs.replaced(text, name, "new")
+    assert docs.replaced("<!-- benchmark a -->\nold\n<!-- end -->x", "a", r"\1") == (
+        "<!-- benchmark a -->\n\\1\n<!-- end -->x"
+    )
+
+
+def test_tiny_sizes_never_reach_the_page() -> None:
+    with pytest.raises(DataError, match="those of --fast"):
+        docs.write({"growth": {"fast": True}})
+
+
+def test_nominal_operations_are_those_of_the_layers() -> None:
+    network = training_step.our_network(fast=False)
+    # per sample: 20x20x256x81 for the first convolution, without a gradient for the image
+    first, second = 400 * 256 * 81, 36 * 256 * 256 * 81
+    rest = 1152 * 10 * 8 * 16 + 160 * 512 + 512 * 1024 + 1024 * 784
+    assert training_step.nominal_flop(network, 2) == 2 * 2 * (2 * first + 3 * (second + rest))
+
+
+def test_the_layer_counts_votes_once_forward_and_twice_backward() -> None:
+    assert capsule_layer.flop((2, 3, 5, 7), 11) == 3 * 2 * 11 * 2 * 3 * 5 * 7
