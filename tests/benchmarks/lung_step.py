@@ -1,8 +1,9 @@
 """Training step on nodules of 32x32x32 voxels, a batch of 16.
 
-Forward, loss, backward and fused AdamW of the default nodule network, of a CNN with 3x3x3 kernels
-and as many parameters, and of MONAI's ResNet-18, each on the same patches. The geometry of
-published 3D capsule code, 9x9x9 kernels and 256 channels, is measured on one patch.
+Forward, loss, backward and fused AdamW of the default nodule network, of two CNNs of 3x3x3 kernels
+and as many parameters (on its encoder, in linear layers or in a fourth stage), and of MONAI's
+ResNet-18, each on the same patches. The geometry of published 3D capsule code, 9x9x9 kernels and
+256 channels, is measured on one patch.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SIZE, BATCH = (32, 32, 32), 16
 TINY, TINY_BATCH = (12, 13, 14), 3
 OURS, DECODED = "capsmed nodule_capsnet", "capsmed nodule_capsnet, with decoder"
 CNN, RESNET = "CNN of 3x3x3 kernels, as many parameters", "MONAI ResNet-18 3D"
+CONVOLUTIONAL = "CNN, as many parameters, all in its convolutions"
 PUBLISHED = "published 3D capsules, 9x9x9 kernels, 256 channels"
 
 
@@ -44,6 +46,17 @@ def small_cnn(size: Size) -> nn.Module:
     return ConvNet(3, 1, 2, size, **encoder, hidden=(width,))
 
 
+def convolutional_cnn(size: Size) -> nn.Module:
+    """The nodule network's encoder and a fourth stage with the parameters of its capsules."""
+    encoder = NoduleCapsNet.encoder_options(3, size)
+    capsules = parameters(NoduleCapsNet(3, 1, 2, size, decoder=None))
+    shared = parameters(ConvNet(3, 1, 2, size, **encoder, head="average"))
+    width = (capsules - shared) // (27 * encoder["channels"][-1] + 4)
+    more = {"channels": max(1, width), "kernel_sizes": 3, "strides": 2}
+    deeper = encoder | {name: [*encoder[name], value] for name, value in more.items()}
+    return ConvNet(3, 1, 2, size, **deeper, head="average")
+
+
 def published(size: Size) -> nn.Module:
     """Fast CapsNet's geometry without its decoder; for tiny patches the small one."""
     geometry = "paper" if size == SIZE else "small"
@@ -53,13 +66,14 @@ def published(size: Size) -> nn.Module:
 NETWORKS: dict[str, Build] = {
     OURS: lambda size: NoduleCapsNet(3, 1, 2, size, decoder=None),
     CNN: small_cnn,
+    CONVOLUTIONAL: convolutional_cnn,
     RESNET: lambda size: BackboneClassifier(3, 1, 2, size, backbone="resnet18"),
     DECODED: lambda size: NoduleCapsNet(3, 1, 2, size, decoder="dense"),
 }
 
 
 def contestants(fast: bool = False) -> list[Contestant]:
-    """Ours, the CNN, ResNet-18, and ours with its decoder."""
+    """Ours, the CNNs, ResNet-18, and ours with its decoder."""
     size, batch = (TINY, TINY_BATCH) if fast else (SIZE, BATCH)
     return [_contestant(name, build, size, batch) for name, build in NETWORKS.items()]
 

@@ -141,7 +141,8 @@ def partials(wanted: tuple[int, ...], four: Sequence[Tensor | None]) -> tuple[Te
     like = next(array for array in four if array is not None)
     results = {place: like.new_zeros(sizes.shape(place)) for place in wanted}
     capacity = temporary_bytes(like.device) // like.element_size()
-    extents = extents_of_a_block(sizes, capacity)
+    held = math.prod(sizes.shape(MIXED))  # as higher poses grow in number, the block makes room
+    extents = extents_of_a_block(sizes, max(capacity // 2, capacity - held))
     memory = like.new_empty(math.prod(extents))
     for block in _blocks(sizes, extents):
         given = [None if array is None else _part(array, k, block) for k, array in enumerate(four)]
