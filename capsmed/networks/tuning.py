@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.layers.spectral_conv import direct, geometry_of, spectral
+from capsmed.networks.layers.spectral_conv import direct, geometry_of, replaceable, spectral
 
 #: Smaller kernels gain nothing: what is saved in products is lost in transforms.
 SMALLEST_KERNEL = 5
@@ -28,9 +28,10 @@ def candidates(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
         image: a batch ``[batch, channels, ...]`` of the size that it will meet.
 
     Returns:
-        Name in ``network`` -> the input ``[batch, in, ...]`` that it meets.
+        Name in ``network`` -> the input ``[batch, in, ...]`` that it meets; it requires a gradient
+        if training computes one there.
     """
-    with _listening(network) as found, torch.no_grad():
+    with _listening(network) as found, torch.enable_grad():
         training = {name: module.training for name, module in network.named_modules()}
         network.eval()
         try:
@@ -95,10 +96,9 @@ def measure(
 
     Args:
         ways: modules that take ``image``.
-        image: their input.
+        image: their input; without ``requires_grad`` no gradient of it is computed.
         precision: see `tune_convolutions`.
     """
-    image = image.detach().requires_grad_()
     steps = {name: _step(module, image, precision) for name, module in ways.items()}
     best = dict.fromkeys(steps, float("inf"))
     for _ in range(_ROUNDS):
@@ -110,7 +110,7 @@ def measure(
 
 
 def _step(module: nn.Module, image: Tensor, precision: str) -> Callable[[], object]:
-    needed = [image, *module.parameters()]
+    needed = [each for each in (image, *module.parameters()) if each.requires_grad]
 
     def step() -> object:
         with torch.autocast(image.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -121,15 +121,11 @@ def _step(module: nn.Module, image: Tensor, precision: str) -> Callable[[], obje
 
 
 def _possible(conv: nn.Module, image: Tensor) -> bool:
-    if (
-        not isinstance(conv, _CONVOLUTIONS)
-        or conv.groups != 1
-        or set(conv.dilation) != {1}
-        or conv.padding_mode != "zeros"
-    ):
+    if not isinstance(conv, _CONVOLUTIONS) or not replaceable(conv):
         return False
+    learns = image.requires_grad or any(each.requires_grad for each in conv.parameters())
     large = min(conv.kernel_size) >= SMALLEST_KERNEL
-    return large and geometry_of(conv, image).feasible
+    return learns and large and geometry_of(conv, image).feasible
 
 
 @contextmanager
@@ -139,7 +135,8 @@ def _listening(network: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            found[name] = arguments[0].detach()
+            met = arguments[0]
+            found[name] = met.detach().requires_grad_(met.requires_grad)
 
         return hook
 

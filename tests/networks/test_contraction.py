@@ -49,6 +49,19 @@ def without(place, four):
     return [array for k, array in enumerate(four) if k != place]
 
 
+@pytest.mark.parametrize("wanted", [(k,) for k in PLACES] + [PLACES])
+@pytest.mark.parametrize(("numbers", "in_dim"), [(5 * 7, 1), (5 * 7 * 2, 2)])
+def test_blocks_of_one_higher_capsule_are_the_same_sum(wanted, numbers, in_dim, monkeypatch):
+    four = arrays(batch=5, out=3, out_dim=4, in_dim=2, lower=7)
+    whole = contraction.partials(wanted, four)
+    monkeypatch.setattr(contraction, "ROWS", 2)
+    monkeypatch.setattr(contraction, "SINGLE", 1)
+    sizes = contraction.Sizes(batch=5, lower=7, higher=3, in_dim=2, out_dim=4)
+    assert contraction.extents_of_a_block(sizes, numbers) == (1, in_dim, 7, 5)
+    blocks_of(2 * numbers, monkeypatch)
+    torch.testing.assert_close(contraction.partials(wanted, four), whole)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_each_partial_derivative_is_its_einsum(place, four, numbers_in_a_block):
     given = [None if k == place else array for k, array in enumerate(four)]

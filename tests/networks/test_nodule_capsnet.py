@@ -81,3 +81,9 @@ def test_an_image_of_other_axes_is_refused():
 @pytest.mark.parametrize("size", [(16, 16, 16), (20, 20)])
 def test_it_learns(size):
     assert falls(default(size), size)
+
+
+@pytest.mark.parametrize("channels", [(), 8])
+def test_stages_that_are_none_or_no_list_are_refused(channels):
+    with pytest.raises(ValueError, match="channels: expected one number a stage, got"):
+        NoduleCapsNet(3, 1, 2, (16, 16, 16), channels=channels)

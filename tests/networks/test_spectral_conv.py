@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from capsmed.networks.layers import spectral_conv
 from capsmed.networks.layers.fourier import real_fourier
 from capsmed.networks.layers.products import product
 from capsmed.networks.layers.spectral_conv import (
@@ -68,14 +69,35 @@ def test_parameters_and_their_names_are_those_of_the_direct_convolution():
     assert back.weight is conv.weight
 
 
-def test_a_kernel_that_is_kept_serves_inference_only():
+def test_a_kernel_that_is_kept_serves_inference_only(monkeypatch):
     conv, twin, image = pair("the paper's geometry")
     twin.keep_kernel(image)
-    expected = conv(image).detach()
+    monkeypatch.setattr(spectral_conv, "kernel_coefficients", None)
     with torch.no_grad():
-        conv.weight.zero_()
-        torch.testing.assert_close(twin(image), expected)
+        torch.testing.assert_close(twin(image), conv(image))
+    with pytest.raises(TypeError, match="not callable"):
+        twin(image)
+
+
+@pytest.mark.parametrize("change", ["in place", "by a file", "of precision"])
+def test_a_kept_kernel_is_not_used_after_a_change(change):
+    _, twin, image = pair("the paper's geometry")
+    twin.keep_kernel(image)
+    if change == "of precision":
+        twin, image = twin.float(), image.float()
+    elif change == "by a file":
+        twin.load_state_dict({name: 2 * each for name, each in twin.state_dict().items()})
+    with torch.no_grad():
+        twin.weight.mul_(3 if change == "in place" else 1)
+        torch.testing.assert_close(twin(image), direct(twin)(image))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 20, 20), (3, 20, 20)])
+def test_empty_and_single_images_are_those_of_the_direct_convolution(shape):
+    conv, twin, _ = pair("the paper's geometry")
+    image = torch.rand(shape, dtype=torch.float64)
     torch.testing.assert_close(twin(image), conv(image))
+    assert twin.to("meta")(image.to("meta")).shape == conv(image).shape
 
 
 def test_under_autocast_it_computes_in_the_weight_s_precision_and_returns_bfloat16():
@@ -103,10 +125,33 @@ def test_second_derivatives_are_refused():
         grad.sum().backward()
 
 
-@pytest.mark.parametrize("option", [{"groups": 3}, {"dilation": 2}, {"padding_mode": "reflect"}])
-def test_what_it_cannot_do_is_refused(option):
-    with pytest.raises(ValueError, match=r"conv: expected no groups, no dilation"):
-        spectral(nn.Conv2d(3, 6, 5, padding=1, **option))
+def standardised():
+    class Standardised(nn.Conv2d):
+        pass
+
+    return Standardised(3, 6, 5)
+
+
+def hooked():
+    conv = nn.Conv2d(3, 6, 5)
+    conv.register_forward_hook(lambda *call: None)
+    return conv
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Conv2d(3, 6, 5, groups=3),
+        lambda: nn.Conv2d(3, 6, 5, dilation=2),
+        lambda: nn.Conv2d(3, 6, 5, padding=1, padding_mode="reflect"),
+        lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 6, 5)),
+        standardised,
+        hooked,
+    ],
+)
+def test_what_it_cannot_do_is_refused(make):
+    with pytest.raises(ValueError, match=r"conv: expected torch's own Conv2d or Conv3d"):
+        spectral(make())
 
 
 @pytest.mark.parametrize("size", [(7,), (6,), (5, 4), (4, 3, 2)])

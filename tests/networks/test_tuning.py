@@ -37,6 +37,23 @@ def test_candidates_have_kernels_of_five_and_more(network, image):
     }
 
 
+def test_only_what_learns_is_timed_and_only_the_gradients_it_needs(network, image):
+    network.encoder.requires_grad_(False)
+    met = candidates(network, image)
+    assert list(met) == ["primary.conv"]
+    assert not met["primary.conv"].requires_grad
+    network.primary.requires_grad_(False)
+    assert candidates(network, image) == {}
+    network.encoder.requires_grad_(True)
+    assert candidates(network, image)["primary.conv"].requires_grad
+    assert set(tune_convolutions(network, image)) == {"encoder.stages.1.0", "primary.conv"}
+
+
+def test_a_hooked_convolution_is_no_candidate(network, image):
+    network.primary.conv.register_forward_hook(lambda *call: None)
+    assert list(candidates(network, image)) == ["encoder.stages.1.0"]
+
+
 def test_a_transform_that_is_too_large_is_no_candidate():
     assert candidates(nn.Sequential(nn.Conv2d(1, 2, 5)), torch.rand(1, 1, 64, 64)) == {}
 

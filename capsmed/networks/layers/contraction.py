@@ -28,12 +28,16 @@ import torch
 from torch import Tensor
 
 from capsmed.networks.layers.cache_size import temporary_bytes
+from capsmed.networks.layers.products import product
 
 #: Places of the four arrays among the arguments of F.
 POSES, WEIGHT, COUPLINGS, MIXED = range(4)
 
 #: Samples for which a block of the weight is read once: fewer make slow matrix products.
 SAMPLES = 64
+#: Blocks of this many samples and of this many numbers a higher capsule hold one higher capsule:
+#: single matrix products are then faster than a batch of them.
+ROWS, SINGLE = 32, 2**17
 
 
 def mix(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
@@ -105,7 +109,8 @@ class Partials(torch.autograd.Function):
 
     ``Partials.apply(wanted, poses, weight, couplings, mixed)`` gives dF by each array whose place
     is in ``wanted``, in that order. An array that none of them depends on, the one by which alone
-    F is differentiated, is None. Only its arguments are kept for the backward pass.
+    F is differentiated, is None. Only its arguments are kept for the backward pass. ``torch.func``'s
+    transforms are not supported.
     """
 
     @staticmethod
@@ -143,7 +148,8 @@ def partials(wanted: tuple[int, ...], four: Sequence[Tensor | None]) -> tuple[Te
     capacity = temporary_bytes(like.device) // like.element_size()
     held = math.prod(sizes.shape(MIXED))  # as higher poses grow in number, the block makes room
     extents = extents_of_a_block(sizes, max(capacity // 2, capacity - held))
-    memory = like.new_empty(math.prod(extents))
+    single = extents[0] == 1 and extents[3] >= ROWS
+    memory = like.new_empty(0 if single else math.prod(extents))
     for block in _blocks(sizes, extents):
         given = [None if array is None else _part(array, k, block) for k, array in enumerate(four)]
         into = {place: _part(array, place, block) for place, array in results.items()}
@@ -164,7 +170,8 @@ def extents_of_a_block(sizes: Sizes, capacity: int) -> tuple[int, int, int, int]
     lower = sizes.lower if in_dim > 1 else _even(sizes.lower, capacity // rows)
     rows = max(1, capacity // max(1, in_dim * lower))
     samples = _even(sizes.batch, rows)
-    return max(1, min(sizes.higher, rows // samples)), in_dim, lower, samples
+    alone = samples >= ROWS and samples * in_dim * lower >= SINGLE
+    return 1 if alone else max(1, min(sizes.higher, rows // samples)), in_dim, lower, samples
 
 
 def _even(whole: int, most: int) -> int:
@@ -176,6 +183,8 @@ def _even(whole: int, most: int) -> int:
 def _add(into: dict[int, Tensor], given: list[Any], memory: Tensor) -> None:
     """Add a block's part of the sums to their places; ``memory`` holds one array of the block.
 
+    Empty memory means a block of one higher capsule, see `_add_one`.
+
     A block's arrays are poses ``[samples, in_dim, in]``, weight ``[out, out_dim, in_dim, in]``,
     couplings ``[out, samples, in]`` and mixed poses ``[out, samples, out_dim]``.
     """
@@ -183,6 +192,8 @@ def _add(into: dict[int, Tensor], given: list[Any], memory: Tensor) -> None:
     higher, samples = (into[MIXED] if v is None else v).shape[:2]
     in_dim, lower = (into[POSES] if u is None else u).shape[1:]
     shape = (higher, samples, in_dim, lower)
+    if not memory.numel():
+        return _add_one(into, given)
     array = memory[: math.prod(shape)].view(shape)
     if MIXED in into or WEIGHT in into:
         torch.mul(c.unsqueeze(2), u, out=array)
@@ -197,6 +208,26 @@ def _add(into: dict[int, Tensor], given: list[Any], memory: Tensor) -> None:
             into[POSES].addcmul_(pulled, coupling.unsqueeze(1))
     if COUPLINGS in into:
         _add_sum(into[COUPLINGS], array, u)
+
+
+def _add_one(into: dict[int, Tensor], given: list[Any]) -> None:
+    """`_add` for a block of one higher capsule, by single matrix products."""
+    found = {place: array if place == POSES else array[0] for place, array in into.items()}
+    u, w, c, v = given
+    if MIXED in into or WEIGHT in into:
+        array = (c[0].unsqueeze(1) * u).flatten(1)
+    if MIXED in into:
+        found[MIXED].add_(product(array, w[0].flatten(1).t()))
+    if WEIGHT in into:
+        found[WEIGHT].flatten(1).add_(product(v[0].t(), array))
+    if POSES in into or COUPLINGS in into:
+        array = None  # its memory serves the next
+        size = (into[POSES] if u is None else u).shape[1:]
+        array = product(v[0], w[0].flatten(1)).unflatten(1, size)
+    if POSES in into:
+        found[POSES].addcmul_(array, c[0].unsqueeze(1))
+    if COUPLINGS in into:
+        _add_sum(into[COUPLINGS], array.unsqueeze(0), u)
 
 
 def _add_sum(into: Tensor, array: Tensor, poses: Tensor) -> None:

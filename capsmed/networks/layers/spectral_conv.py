@@ -127,7 +127,8 @@ def split_phases(values: Tensor, stride: Sequence[int], size: Sequence[int]) -> 
     dims = len(stride)
     order = (0, *range(3, 2 + 2 * dims, 2), 1, *range(2, 2 + 2 * dims, 2))
     laid = values.reshape(*values.shape[:2], *axes).permute(order)
-    return laid.reshape(values.shape[0], -1, math.prod(size))
+    phases = math.prod(stride) * values.shape[1]
+    return laid.reshape(values.shape[0], phases, math.prod(size))
 
 
 def join_phases(
@@ -142,7 +143,8 @@ def join_phases(
         whole: spatial size to return; what is missing is zero.
     """
     dims = len(stride)
-    laid = phases.unflatten(2, tuple(size)).unflatten(1, (*stride, -1))
+    channels = phases.shape[1] // math.prod(stride)
+    laid = phases.unflatten(2, tuple(size)).unflatten(1, (*stride, channels))
     order = [0, 1 + dims]
     for axis in range(dims):
         order += [2 + dims + axis, 1 + axis]
@@ -198,8 +200,8 @@ def multiply(plan: _Plan, a: Tensor, b: Tensor, conjugate: bool = False) -> Tens
 class _SpectralConv(torch.autograd.Function):
     """The convolution of a padded image, with gradients of image and kernel.
 
-    Coefficients of image and kernel are kept for the backward pass: three times the numbers of the
-    image's and of the kernel's own, at worst.
+    Coefficients of image and kernel are kept for the backward pass. In the paper's geometry they are
+    as many numbers as the image and 4.9 times those of the kernel.
     """
 
     @staticmethod
@@ -259,23 +261,30 @@ class _Spectral:
 
     weight: Tensor
     bias: Tensor | None
-    _kept: tuple[Geometry, Tensor] | None = None
+    _kept: tuple[Any, Tensor] | None = None
 
     def keep_kernel(self, image: Tensor) -> None:
         """Transform the kernel once for inference on images of the size of ``image``.
 
-        It is used while gradients are off; changing the weight afterwards has no effect on it.
+        It is used while gradients are off and the weight is not changed in place.
         """
         geometry = geometry_of(self, image)  # type: ignore[arg-type]
-        self._kept = (geometry, kernel_coefficients(self.weight.detach(), geometry))
+        coefficients = kernel_coefficients(self.weight.detach(), geometry)
+        self._kept = (self._facts(geometry), coefficients)
+
+    def _facts(self, geometry: Geometry) -> tuple[Any, ...]:
+        weight = self.weight
+        version = None if weight.is_inference() else weight._version
+        return geometry, version, weight.data_ptr(), weight.dtype, weight.device
 
     def forward(self, image: Tensor) -> Tensor:
         """``[batch, out, ...]`` of ``image [batch, in, ...]``."""
         conv: Any = self
-        geometry = geometry_of(conv, image)
-        if exporting() or not geometry.feasible:
+        unusual = image.ndim != self.weight.ndim or not image.numel() or image.is_meta
+        if exporting() or unusual or not geometry_of(conv, image).feasible:
             direct: Tensor = super().forward(image)  # type: ignore[misc]
             return direct
+        geometry = geometry_of(conv, image)
         with torch.autocast(image.device.type, enabled=False):
             result = self._transformed(image.to(self.weight.dtype), geometry)
         if torch.is_autocast_enabled(image.device.type):
@@ -285,10 +294,11 @@ class _Spectral:
     def _transformed(self, image: Tensor, geometry: Geometry) -> Tensor:
         conv: Any = self
         padded = F.pad(image, conv._reversed_padding_repeated_twice)
-        if self._kept is not None and self._kept[0] == geometry and not torch.is_grad_enabled():
+        kept = None if torch.is_grad_enabled() else self._kept
+        if kept is not None and kept[0] == self._facts(geometry):
             plan = _plan(geometry, padded.dtype, padded.device)
             laid = split_phases(padded, geometry.stride, geometry.window)
-            result = convolve(_coefficients(plan.image, laid), self._kept[1], geometry)
+            result = convolve(_coefficients(plan.image, laid), kept[1], geometry)
         else:
             result = _SpectralConv.apply(padded, self.weight, geometry)
         if self.bias is None:
@@ -312,14 +322,30 @@ def geometry_of(conv: nn.Conv2d | nn.Conv3d, image: Tensor) -> Geometry:
     return Geometry(tuple(padded), tuple(conv.kernel_size), tuple(conv.stride))
 
 
+def replaceable(conv: nn.Module) -> bool:
+    """Whether it is torch's own convolution (or ours), and nothing but that.
+
+    Subclasses compute something else, hooks and parametrisations belong to the module they are on.
+    """
+    if type(conv) not in (nn.Conv2d, nn.Conv3d, SpectralConv2d, SpectralConv3d):
+        return False
+    hooks = (conv._forward_hooks, conv._forward_pre_hooks)
+    if any(hooks) or conv._backward_hooks or conv._backward_pre_hooks:
+        return False
+    return conv.groups == 1 and set(conv.dilation) == {1} and conv.padding_mode == "zeros"
+
+
 def spectral(conv: nn.Conv2d | nn.Conv3d) -> SpectralConv2d | SpectralConv3d:
     """The same convolution by Fourier coefficients, with the same parameter objects.
 
     Raises:
-        ValueError: it has groups, a dilation, or a padding other than zeros.
+        ValueError: see `replaceable`.
     """
-    if conv.groups != 1 or set(conv.dilation) != {1} or conv.padding_mode != "zeros":
-        raise ValueError(f"conv: expected no groups, no dilation and zero padding, got {conv}")
+    if not replaceable(conv):
+        raise ValueError(
+            "conv: expected torch's own Conv2d or Conv3d without groups, dilation, hooks and "
+            f"parametrisation, padded with zeros, got {conv}"
+        )
     kind = SpectralConv3d if isinstance(conv, nn.Conv3d) else SpectralConv2d
     return _as(kind, conv)
 

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from capsmed.networks.layers import contraction
 from capsmed.networks.layers.plain import plain
 
+#: Sums over this many numbers are made by plain operators, whose few calls then cost less.
+SMALL = 2**17
+
 
 def exporting() -> bool:
     """True while the network is being compiled, exported or traced.
@@ -91,8 +94,8 @@ class LinearVotes(Votes):
     """Votes ``u(i) W(ij)``, never formed unless `dense` asks for them.
 
     Sums run in blocks that fit in the cache (`contraction`), and only poses, weight and couplings
-    are kept for the backward pass. Under `exporting` plain operators are used, without blocks or
-    custom autograd.
+    are kept for the backward pass. Under `exporting`, and for sums of less than half a megabyte,
+    plain operators are used, without blocks or custom autograd.
 
     Args:
         poses: ``[batch, in, in_dim]``. No copy is made where it is a transposed
@@ -120,7 +123,8 @@ class LinearVotes(Votes):
         self.out_capsules = weight.shape[0]
         self.weight = weight.to(dtype)
         self._columns = self.poses.transpose(1, 2).contiguous()
-        self._plain = exporting()
+        self._exported = exporting()
+        self._plain = self._exported or self.poses.numel() * self.out_capsules <= SMALL
         self._grad = torch.is_grad_enabled()
         self._dense: Tensor | None = None
 
@@ -148,7 +152,7 @@ class LinearVotes(Votes):
     def dense(self) -> Tensor:
         """See `Votes.dense`; formed once, with a gradient where these votes have one."""
         if self._dense is None:
-            with torch.enable_grad() if self._grad and not self._plain else nullcontext():
+            with torch.enable_grad() if self._grad and not self._exported else nullcontext():
                 self._dense = torch.einsum("bid,jedi->bije", self.poses, self.weight)
         return self._dense
 

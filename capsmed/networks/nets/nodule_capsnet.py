@@ -121,6 +121,8 @@ class NoduleCapsNet(CapsNet):
         """
         own = GEOMETRIES[spatial_dims]
         widths = own["channels"] if channels is None else channels
+        if not isinstance(widths, Sequence) or not widths:
+            raise ValueError(f"channels: expected one number a stage, got {widths!r}")
         steps = strides(input_size, len(widths))[: len(widths)]
         first = tuple(max(own["kernel"], step + 1) for step in steps[0])  # sees every voxel
         return {
