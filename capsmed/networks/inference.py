@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -62,7 +63,9 @@ class InferenceNetwork(nn.Module):
         return scores
 
 
-def for_inference(network: nn.Module, sample: Tensor | None = None) -> InferenceNetwork:
+def for_inference(
+    network: nn.Module, sample: Tensor | None = None, *, shape: Sequence[int] | None = None
+) -> InferenceNetwork:
     """A copy of ``network`` that predicts faster; the network itself stays as it is.
 
     Batch norms are folded into the convolutions that they follow (`fold`), dropout and the decoder
@@ -77,6 +80,9 @@ def for_inference(network: nn.Module, sample: Tensor | None = None) -> Inference
             then timed on what reaches it, with as many threads as are set, and computed in the
             fastest of several forms, see `InferenceConv`. Any other batch works too. None: no
             measurement, PyTorch's own convolutions.
+        shape: of one image, ``[in_channels, *input_size]``; None for that of ``sample``. Where it
+            is known, scores of two random images are compared with the network's; should they
+            differ by more than rounding, nothing is folded and no convolution replaced.
 
     Raises:
         ValueError: ``network`` has no ``score_kind`` or no ``num_classes``.
@@ -94,13 +100,15 @@ def for_inference(network: nn.Module, sample: Tensor | None = None) -> Inference
             ready.decoder = None
         _undo_spectral(ready)
         _drop_dropout(ready)
-        fused = InferenceNetwork(ready, fold(ready))
+        fused = _folded(ready, sample.shape[1:] if sample is not None else shape)
         if sample is not None:
             _tune(fused, sample)
     return fused
 
 
-def quantise(network: nn.Module, keep: Collection[str] = ()) -> InferenceNetwork:
+def quantise(
+    network: nn.Module, keep: Collection[str] = (), *, shape: Sequence[int] | None = None
+) -> InferenceNetwork:
     """A copy of ``network`` whose convolutions compute in 8-bit integers; CPUs only.
 
     Batch norms are folded first. Weights are rounded once, features as they come
@@ -110,16 +118,17 @@ def quantise(network: nn.Module, keep: Collection[str] = ()) -> InferenceNetwork
     Args:
         network: as of `for_inference`, or what that gives.
         keep: names of parts whose convolutions stay in float32, such as ``["primary"]``.
+        shape: as of `for_inference`.
 
     Raises:
-        ValueError: there is no convolution to quantise, a name in ``keep`` is unknown, or torch
+        ValueError: there is no convolution that can be quantised, a name in ``keep`` is unknown, or torch
             cannot compute in 8 bits here.
     """
     if isinstance(network, InferenceNetwork):
         with torch.inference_mode(False):
             ready = copy.deepcopy(network)
     else:
-        ready = for_inference(network)
+        ready = for_inference(network, shape=shape)
     check(ready.network, keep, "keep")
     wanted = [
         name
@@ -129,13 +138,38 @@ def quantise(network: nn.Module, keep: Collection[str] = ()) -> InferenceNetwork
     ]
     if not wanted:
         raise ValueError(
-            "int8: expected a network with 2D or 3D convolutions of one group, got none to "
-            "quantise; stay with float32"
+            "int8: expected a network with 2D or 3D convolutions of one group, got none that "
+            "can be quantised; stay with float32"
         )
     for name in wanted:
         layer = ready.network.get_submodule(name)
         ready.network.set_submodule(name, Int8Conv(layer).eval())  # type: ignore[arg-type]
     return ready
+
+
+def _folded(ready: nn.Module, shape: Sequence[int] | None) -> InferenceNetwork:
+    """``ready`` with norms folded, if it still gives the same scores; itself otherwise."""
+    parts = copy.deepcopy(ready)
+    fused = InferenceNetwork(parts, fold(parts))
+    if shape is None:
+        return fused
+    unfolded = InferenceNetwork(ready, [])
+    return fused if _agree(unfolded, fused, shape) else unfolded
+
+
+def _agree(one: nn.Module, other: nn.Module, shape: Sequence[int]) -> bool:
+    """Whether two random images get the same scores but for rounding."""
+    like = next((p for p in one.parameters() if p.is_floating_point()), torch.zeros(()))
+    images = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).to(like)
+    expected = one(images)
+    try:
+        scores = other(images)
+    except Exception:  # a foreign forward may ask a replaced layer for anything
+        return False
+    # products may be of 10 bits on other devices than CPUs
+    relative = math.sqrt(torch.finfo(expected.dtype).eps) if images.device.type == "cpu" else 5e-3
+    allowed = relative * float(expected.abs().max())
+    return torch.allclose(scores, expected, rtol=0, atol=allowed, equal_nan=True)
 
 
 def _check(network: nn.Module) -> None:

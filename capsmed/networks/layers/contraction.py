@@ -109,8 +109,8 @@ class Partials(torch.autograd.Function):
 
     ``Partials.apply(wanted, poses, weight, couplings, mixed)`` gives dF by each array whose place
     is in ``wanted``, in that order. An array that none of them depends on, the one by which alone
-    F is differentiated, is None. Only its arguments are kept for the backward pass. ``torch.func``'s
-    transforms are not supported.
+    F is differentiated, is None. Only its arguments are kept for the backward pass. The transforms
+    of ``torch.func`` are not supported.
     """
 
     @staticmethod

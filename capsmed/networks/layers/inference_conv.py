@@ -35,7 +35,10 @@ class InferenceConv(nn.Module):
     kept. Which is fastest depends on sizes and machine, so `tune` measures.
 
     It falls back to the plain form while exporting, on other devices than CPUs, under autocast, in
-    other precisions than float32, and where a gradient of the features is asked for.
+    other precisions than float32, of an empty batch or an image without a batch axis, and where a
+    gradient of the features is asked for. What a form keeps of the weight is made anew when the
+    weight is replaced or changed in place, except by way of ``weight.data`` or in inference mode,
+    where PyTorch does not count changes; call `forget` then.
 
     Args:
         layer: the convolution; its weight is shared, not copied.
@@ -51,6 +54,7 @@ class InferenceConv(nn.Module):
         self.relu = relu
         self.form = PLAIN
         self._prepared: list[Any] = []  # a list, so that a module in it is no part of this one
+        self._known: tuple[Any, ...] = ()
 
     @staticmethod
     def takes(layer: nn.Module) -> bool:
@@ -67,8 +71,9 @@ class InferenceConv(nn.Module):
             return self._plain(features)
         if self.form == CONTIGUOUS:
             return self._plain(features.contiguous())
-        if not self._prepared:
-            self._prepared.append(self._prepare(features))
+        known = (self.weight, _changes(self.weight))
+        if not self._prepared or known[0] is not self._known[0] or known[1] != self._known[1]:
+            self._prepared, self._known = [self._prepare(features)], known
         ready = self._prepared[0]
         if self.form == SPECTRAL:
             with torch.no_grad():
@@ -115,7 +120,12 @@ class InferenceConv(nn.Module):
     def use(self, form: str) -> None:
         """Compute in ``form`` from now on."""
         if form != self.form:
-            self.form, self._prepared = form, []
+            self.form = form
+            self.forget()
+
+    def forget(self) -> None:
+        """Read the weight anew in the next call."""
+        self._prepared, self._known = [], ()
 
     def _plain(self, features: Tensor) -> Tensor:
         convolve = _CONVOLVE[self.weight.ndim - 2]
@@ -148,16 +158,16 @@ class InferenceConv(nn.Module):
         return "relu" if self.relu else "none"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-        self._prepared = []
+        self.forget()
         moved: nn.Module = super()._apply(fn, recurse)
         return moved
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
-        self._prepared = []
+        self.forget()
         super()._load_from_state_dict(*arguments)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_prepared": []}
+        return {**super().__getstate__(), "_prepared": [], "_known": ()}
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""
@@ -169,6 +179,8 @@ def can_tune(weight: Tensor, features: Tensor) -> bool:
     """Whether this convolution may be computed in another form than PyTorch's, here and now."""
     return (
         weight.ndim > 3
+        and features.ndim == weight.ndim
+        and features.numel() > 0
         and features.device.type == "cpu"
         and weight.device.type == "cpu"
         and features.dtype == torch.float32
@@ -177,3 +189,8 @@ def can_tune(weight: Tensor, features: Tensor) -> bool:
         and not (features.requires_grad and torch.is_grad_enabled())
         and torch.backends.mkldnn.is_available()
     )
+
+
+def _changes(weight: Tensor) -> int:
+    """How often ``weight`` was changed in place; of tensors of inference mode nobody counts."""
+    return 0 if weight.is_inference() else weight._version

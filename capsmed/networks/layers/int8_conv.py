@@ -23,12 +23,12 @@ class Int8Conv(nn.Module):
         w_q = \mathrm{round}(w / s_w), \quad x_q = \mathrm{round}(x / s_x)
 
     with one :math:`s_w` an output channel, and one :math:`s_x` an image of the batch, found anew in
-    every call from its largest value; so an image's result does not depend on the rest of its
-    batch. Features without negative values take all 256 levels, others 255 around zero. Sums are
-    exact; the result is float32.
+    every call from its largest value. An image without negative values takes all 256 levels, any
+    other 255 around zero; a batch that has both is computed in two parts. So an image's result does
+    not depend on the rest of its batch. Sums are exact; the result is float32.
 
-    It computes with oneDNN's operators. While exporting it computes the same numbers by an ordinary
-    convolution of rounded features, in float32.
+    It computes with oneDNN's operators. While exporting, and of an empty batch, it computes the
+    same numbers by an ordinary convolution of rounded features, in float32.
 
     Args:
         layer: the convolution in float32, of one group.
@@ -63,14 +63,40 @@ class Int8Conv(nn.Module):
         self._packed: dict[int, Tensor] = {}
 
     def forward(self, features: Tensor) -> Tensor:
-        """Feature maps ``[batch, out_channels, ...]`` of ``features [batch, in_channels, ...]``."""
+        """Feature maps ``[batch, out_channels, ...]`` of ``features [batch, in_channels, ...]``.
+
+        Raises:
+            ValueError: the layer or the features are on another device than the CPU, or the layer
+                was converted to another precision.
+        """
+        if self.scale.dtype != torch.float32:
+            raise ValueError(
+                f"int8: expected the other numbers in float32, got {self.scale.dtype}; leave out "
+                "the conversion, such as .half(), and quantise the network as trained"
+            )
+        if features.ndim == self.weight.ndim - 1:
+            return self(features.unsqueeze(0)).squeeze(0)  # type: ignore[no-any-return]
         features = features.float()
         axes = tuple(range(1, features.ndim))
         low, high = features.amin(axes, keepdim=True), features.amax(axes, keepdim=True)
-        if exporting():
+        if exporting() or not len(features):
             return self._in_floats(features, low, high)
         check_platform(features.device)
-        zero = 128 if float(low.min()) < 0 else 0
+        signed = low.flatten() < 0
+        count = int(signed.sum())
+        if count in (0, len(features)):
+            return self._in_integers(features, low, high, 128 if count else 0)
+        order = torch.cat([signed.nonzero(), (~signed).nonzero()]).flatten()
+        parts = [
+            each[order].split([count, len(features) - count]) for each in (features, low, high)
+        ]
+        maps = [
+            self._in_integers(*part, zero) for *part, zero in zip(*parts, (128, 0), strict=True)
+        ]
+        return torch.cat(maps)[order.argsort()]
+
+    def _in_integers(self, features: Tensor, low: Tensor, high: Tensor, zero: int) -> Tensor:
+        """Of images that are alike in having negative values (``zero`` is 128) or none (0)."""
         step = _step(low, high, 127 if zero else 255)
         rounded = (features / step).round_()
         whole = (rounded.add_(zero) if zero else rounded).to(torch.uint8)
@@ -80,7 +106,7 @@ class Int8Conv(nn.Module):
         return maps.relu_() if self.relu else maps
 
     def _in_floats(self, features: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        levels = torch.where(low.min() < 0, 127.0, 255.0)
+        levels = torch.where(low < 0, 127.0, 255.0)
         step = _step(low, high, levels)
         convolve = _CONVOLVE[features.ndim - 2]
         weight = self.weight.float()

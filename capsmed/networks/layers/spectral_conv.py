@@ -200,8 +200,8 @@ def multiply(plan: _Plan, a: Tensor, b: Tensor, conjugate: bool = False) -> Tens
 class _SpectralConv(torch.autograd.Function):
     """The convolution of a padded image, with gradients of image and kernel.
 
-    Coefficients of image and kernel are kept for the backward pass. In the paper's geometry they are
-    as many numbers as the image and 4.9 times those of the kernel.
+    Coefficients of image and kernel are kept for the backward pass. In the paper's geometry they
+    are as many numbers as the image and 4.9 times those of the kernel.
     """
 
     @staticmethod
@@ -322,7 +322,7 @@ def geometry_of(conv: nn.Conv2d | nn.Conv3d, image: Tensor) -> Geometry:
     return Geometry(tuple(padded), tuple(conv.kernel_size), tuple(conv.stride))
 
 
-def replaceable(conv: nn.Module) -> bool:
+def replaceable(conv: Any) -> bool:
     """Whether it is torch's own convolution (or ours), and nothing but that.
 
     Subclasses compute something else, hooks and parametrisations belong to the module they are on.
@@ -332,7 +332,7 @@ def replaceable(conv: nn.Module) -> bool:
     hooks = (conv._forward_hooks, conv._forward_pre_hooks)
     if any(hooks) or conv._backward_hooks or conv._backward_pre_hooks:
         return False
-    return conv.groups == 1 and set(conv.dilation) == {1} and conv.padding_mode == "zeros"
+    return bool(conv.groups == 1 and set(conv.dilation) == {1} and conv.padding_mode == "zeros")
 
 
 def spectral(conv: nn.Conv2d | nn.Conv3d) -> SpectralConv2d | SpectralConv3d:
