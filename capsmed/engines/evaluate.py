@@ -15,7 +15,7 @@ from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
-from capsmed.engines import build, components
+from capsmed.engines import acceleration, build, components
 from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.keep import prediction_rows
@@ -100,6 +100,7 @@ def evaluate(
     trained = experiment.training.precision
     precision = precision or trained
     where = device_for(device, precision)
+    acceleration.prepare(experiment.training, where)
     labels = Labels.read(folder)
     data = experiment.data.model_copy(
         update={
@@ -170,6 +171,7 @@ def _predict(
     for fit in fits:
         groups.setdefault((fit.model, fit.repeat, fit.seed), []).append(fit)
     view = patches.view(np.arange(len(rows)), augment=False, seed_key=())
+    shape = (experiment.patch.channels, *experiment.patch.size)
     tables = []
     for (model, repeat, seed), members in groups.items():
         sums, counts = np.zeros((len(rows), len(labels.classes))), np.zeros((len(rows), 1))
@@ -177,7 +179,8 @@ def _predict(
             here = (repeat, fit.fold)
             may = [here in test_folds.get(case, {here}) for case in rows["case_id"]]
             use = np.array(may, dtype=float)[:, None]
-            wrapper = ready(load_network(fit, experiment, labels, device), precision)
+            network = load_network(fit, experiment, labels, device)
+            wrapper = ready(network, precision, shape)
             sums += use * predict(
                 wrapper,
                 view,

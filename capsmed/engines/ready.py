@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from capsmed.engines.precision import choose_device
@@ -12,7 +14,7 @@ from capsmed.networks.inference import for_inference, quantise
 PRECISIONS = ("float32", "bfloat16", "int8")
 
 
-def ready(wrapper: TrainingWrapper, precision: str) -> TrainingWrapper:
+def ready(wrapper: TrainingWrapper, precision: str, shape: Sequence[int]) -> TrainingWrapper:
     """The network in its fastest form of the same scores, or with 8-bit convolutions.
 
     In bfloat16 it stays as it is: folded weights are rounded otherwise, and the scores of a run
@@ -21,6 +23,7 @@ def ready(wrapper: TrainingWrapper, precision: str) -> TrainingWrapper:
     Args:
         wrapper: is not changed.
         precision: one of `PRECISIONS`.
+        shape: of a patch, ``[channels, ...]``: the fast form must give the same scores of it.
 
     Raises:
         ConfigError: the network or the machine does not allow int8.
@@ -28,7 +31,8 @@ def ready(wrapper: TrainingWrapper, precision: str) -> TrainingWrapper:
     if precision == "bfloat16":
         return wrapper
     try:
-        network = quantise(wrapper) if precision == "int8" else for_inference(wrapper)
+        make = quantise if precision == "int8" else for_inference
+        network = make(wrapper, shape=shape)
     except ValueError as error:
         raise ConfigError(f"precision: {error}") from error
     return TrainingWrapper(network).eval()

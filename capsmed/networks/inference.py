@@ -121,8 +121,8 @@ def quantise(
         shape: as of `for_inference`.
 
     Raises:
-        ValueError: there is no convolution that can be quantised, a name in ``keep`` is unknown, or torch
-            cannot compute in 8 bits here.
+        ValueError: there is no convolution that can be quantised, a name in ``keep`` is unknown, or
+            torch cannot compute in 8 bits here.
     """
     if isinstance(network, InferenceNetwork):
         with torch.inference_mode(False):

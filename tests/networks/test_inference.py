@@ -27,6 +27,7 @@ NORMED = {
     "matrix_capsnet": NETWORKS["matrix_capsnet"].example | {"norm": "batch"},
 }
 CASES = [case for name in sorted(NETWORKS) for case in contract.cases(name, NORMED.get(name))]
+FORMS = ["plain", "contiguous", "channels_last", "spectral"]
 #: Networks whose norm follows the activation; it stays where it is.
 NORM_LAST = {"efficient_capsnet", "matrix_capsnet", "deep_caps"}
 
@@ -88,6 +89,17 @@ def test_decoder_dropout_and_gradients_are_gone() -> None:
     assert network.decoder is not None and network.encoder.stages[0][3].p == 0.3
 
 
+class Block(nn.Module):
+    """A convolution and its norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(image))
+
+
 class TwiceUsed(nn.Module):
     """A convolution whose result is read before the norm as well as after it."""
 
@@ -119,7 +131,47 @@ class OneByOne(nn.Module):
         return total
 
 
-@pytest.mark.parametrize("kind", [TwiceUsed, OneByOne])
+class WeightRead(nn.Module):
+    """A convolution whose weight the forward reads as well."""
+
+    score_kind, num_classes = "logits", 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.conv(image)).mean((2, 3)) + self.conv.weight.mean()
+
+
+class WeightReadUnseen(nn.Module):
+    """The same in a forward that cannot be read, of a part whose own forward can."""
+
+    score_kind, num_classes = "logits", 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Block()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        offset = self.block.conv.weight.mean() if image.sum() < 1e9 else 0
+        return self.block(image).mean((2, 3)) + offset
+
+
+class Rows(nn.Module):
+    """A linear layer on rows of an image, and a norm that takes the rows for its channels."""
+
+    score_kind, num_classes = "logits", 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(7, 8), nn.BatchNorm1d(8)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.linear(image.flatten(1, 2))).mean(2)
+
+
+@pytest.mark.parametrize("kind", [TwiceUsed, OneByOne, WeightRead, Rows])
 def test_a_norm_that_others_would_miss_is_not_folded(kind: type[nn.Module]) -> None:
     network, image = kind().train(), torch.rand(4, 1, 8, 7)
     network(image)
@@ -128,7 +180,18 @@ def test_a_norm_that_others_would_miss_is_not_folded(kind: type[nn.Module]) -> N
     assert ready.folded == []
 
 
-@pytest.mark.parametrize("form", ["plain", "contiguous", "channels_last", "spectral"])
+@pytest.mark.parametrize("given", ["sample", "shape"])
+def test_folding_that_changes_scores_is_undone_where_the_image_size_is_known(given: str) -> None:
+    network, image = WeightReadUnseen().train(), torch.rand(4, 1, 8, 7)
+    network(image)
+    network(image)
+    ready = for_inference(network, **{given: image if given == "sample" else (1, 8, 7)})
+    torch.testing.assert_close(ready(image), scores(network.eval(), image))
+    assert ready.folded == [] and ready.forms == {}
+    assert for_inference(network).folded == ["block.norm"]  # nobody can tell
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("axes", [2, 3])
 def test_every_form_of_a_convolution_gives_the_same_numbers(form: str, axes: int) -> None:
     kind = {2: nn.Conv2d, 3: nn.Conv3d}[axes]
@@ -143,6 +206,33 @@ def test_every_form_of_a_convolution_gives_the_same_numbers(form: str, axes: int
         torch.testing.assert_close(layer(features), expected, atol=1e-5, rtol=1e-5)
         layer.load_state_dict({k: 2 * v for k, v in conv.state_dict().items()})
         torch.testing.assert_close(layer(features), conv(features).relu(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_weight_changed_in_place_or_replaced_is_read_anew(form: str) -> None:
+    conv, image = nn.Conv2d(2, 3, 5).requires_grad_(False), torch.randn(2, 2, 9, 8)
+    layer = InferenceConv(conv)
+    layer.use(form)
+    before = layer(image)
+    conv.weight.mul_(3)
+    conv.bias.add_(1)
+    torch.testing.assert_close(layer(image), conv(image), atol=1e-5, rtol=1e-5)
+    layer.weight = conv.weight = nn.Parameter(-conv.weight, requires_grad=False)
+    torch.testing.assert_close(layer(image), conv(image), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(before, layer(image))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_batches_without_images_and_images_without_a_batch_are_those_of_torch(form: str) -> None:
+    conv = nn.Conv2d(2, 3, 5).requires_grad_(False)
+    layer = InferenceConv(conv)
+    layer.use(form)
+    layer(torch.rand(2, 2, 9, 8))
+    for image in (torch.rand(0, 2, 9, 8), torch.rand(2, 9, 8)):
+        torch.testing.assert_close(layer(image), conv(image), atol=1e-5, rtol=1e-5)
+    with pytest.raises(RuntimeError, match="to have 2 channels, but got 4 channels instead"):
+        layer(torch.rand(2, 4, 9, 8))
+    assert layer.to("meta")(torch.empty(2, 2, 9, 8, device="meta")).shape == (2, 3, 5, 4)
 
 
 def test_a_copy_and_a_reloaded_one_predict_alike(tmp_path) -> None:

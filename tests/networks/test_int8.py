@@ -43,12 +43,35 @@ def test_numbers_that_fit_into_8_bits_come_out_exactly(axes: int) -> None:
     torch.testing.assert_close(quantised(signed), conv(signed), atol=1e-3, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shift", [0.0, -0.4])
-def test_a_result_does_not_depend_on_the_rest_of_the_batch(shift: float) -> None:
-    _, quantised = layers(2, relu=True)
-    features = torch.rand(4, 3, 9, 8) * torch.tensor([1, 30, 0.1, 5]).view(-1, 1, 1, 1) + shift
+@pytest.mark.parametrize("shifts", [(0, 0, 0, 0), (-0.4, -0.4, -0.2, -0.4), (0, -3, 0, -0.4)])
+@pytest.mark.parametrize("axes", [2, 3])
+def test_a_result_does_not_depend_on_the_rest_of_the_batch(
+    axes: int, shifts: tuple[float, ...]
+) -> None:
+    _, quantised = layers(axes, relu=True)
+    by_image = (-1, *[1] * (axes + 1))
+    scale, shift = torch.tensor([1, 30, 0.3, 5]).view(by_image), torch.tensor(shifts).view(by_image)
+    features = torch.rand(4, 3, *(9, 8, 7)[:axes]) * scale + shift
     alone = torch.cat([quantised(image.unsqueeze(0)) for image in features])
     torch.testing.assert_close(quantised(features), alone, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_empty_batches_single_images_and_what_does_not_fit_are_as_in_torch(axes: int) -> None:
+    conv, quantised = layers(axes)
+    size = (7, 6, 5)[:axes]
+    assert quantised(torch.rand(0, 3, *size)).shape == conv(torch.rand(0, 3, *size)).shape
+    image = torch.rand(3, *size)
+    torch.testing.assert_close(quantised(image), quantised(image.unsqueeze(0))[0])
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got 4 channels instead"):
+        quantised(torch.rand(2, 4, *size))
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater than actual input size"):
+        quantised(torch.rand(2, 3, *size[1:], 0))
+
+
+def test_a_conversion_to_another_precision_is_refused_in_words(network: CapsNet) -> None:
+    with pytest.raises(ValueError, match=r"expected the other numbers in float32, got .*float16"):
+        quantise(network).half()(torch.rand(1, 1, 15, 14).half())
 
 
 def test_black_images_give_the_bias() -> None:
@@ -92,7 +115,8 @@ def test_export_and_trace_compute_the_same_numbers_in_floats(network: CapsNet) -
     shapes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(quantised, (image,), dynamic_shapes=shapes).module()
     traced = torch.jit.trace(quantised, image)
-    for images in (torch.rand(1, 1, 15, 14), torch.randn(5, 1, 15, 14)):
+    mixed = torch.rand(4, 1, 15, 14) - torch.tensor([0, 0.5, 0, 0.1]).view(-1, 1, 1, 1)
+    for images in (torch.rand(1, 1, 15, 14), torch.randn(5, 1, 15, 14), mixed):
         expected = quantised(images)  # a rounding may fall to the other side
         torch.testing.assert_close(exported(images), expected, atol=2e-3, rtol=0)
         torch.testing.assert_close(traced(images), expected, atol=2e-3, rtol=0)

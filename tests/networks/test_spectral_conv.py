@@ -5,16 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from capsmed.networks.layers import spectral_conv
 from capsmed.networks.layers.fourier import real_fourier
 from capsmed.networks.layers.products import product
-from capsmed.networks.layers.spectral_conv import (
-    SpectralConv2d,
-    direct,
-    join_phases,
-    spectral,
-    split_phases,
-)
+from capsmed.networks.layers.spectral import join_phases, split_phases
+from capsmed.networks.layers.spectral_conv import SpectralConv2d, direct, spectral
 
 SHAPES = {
     "the paper's geometry": ((20, 20), 9, 2, 0),
@@ -72,7 +66,7 @@ def test_parameters_and_their_names_are_those_of_the_direct_convolution():
 def test_a_kernel_that_is_kept_serves_inference_only(monkeypatch):
     conv, twin, image = pair("the paper's geometry")
     twin.keep_kernel(image)
-    monkeypatch.setattr(spectral_conv, "kernel_coefficients", None)
+    monkeypatch.setattr("capsmed.networks.layers.spectral.kernel_coefficients", None)
     with torch.no_grad():
         torch.testing.assert_close(twin(image), conv(image))
     with pytest.raises(TypeError, match="not callable"):

@@ -67,7 +67,7 @@ class InferenceConv(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Feature maps ``[batch, out_channels, ...]`` of ``features [batch, in_channels, ...]``."""
-        if self.form == PLAIN or not can_tune(self.weight, features):
+        if self.form == PLAIN or not self._can_tune(features):
             return self._plain(features)
         if self.form == CONTIGUOUS:
             return self._plain(features.contiguous())
@@ -86,11 +86,15 @@ class InferenceConv(nn.Module):
 
     def tune(self, features: Tensor) -> Tensor:
         """Take the form that is fastest for ``features``, and give its result."""
-        if can_tune(self.weight, features):
+        if self._can_tune(features):
             seconds = self._seconds(features)
             best = min(seconds, key=lambda form: seconds[form])
             self.use(best if seconds[best] * GAIN < seconds[PLAIN] else PLAIN)
         return self(features)
+
+    def _can_tune(self, features: Tensor) -> bool:
+        """As `can_tune`; PyTorch's convolution is the one that says what is wrong with channels."""
+        return can_tune(self.weight, features) and features.shape[1] == self.in_channels
 
     def _seconds(self, features: Tensor) -> dict[str, float]:
         """The shortest time of each form."""
@@ -179,8 +183,6 @@ def can_tune(weight: Tensor, features: Tensor) -> bool:
     """Whether this convolution may be computed in another form than PyTorch's, here and now."""
     return (
         weight.ndim > 3
-        and features.ndim == weight.ndim
-        and features.numel() > 0
         and features.device.type == "cpu"
         and weight.device.type == "cpu"
         and features.dtype == torch.float32
@@ -188,6 +190,8 @@ def can_tune(weight: Tensor, features: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not (features.requires_grad and torch.is_grad_enabled())
         and torch.backends.mkldnn.is_available()
+        and features.ndim == weight.ndim
+        and features.numel() > 0
     )
 
 

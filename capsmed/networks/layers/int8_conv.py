@@ -75,25 +75,33 @@ class Int8Conv(nn.Module):
                 "the conversion, such as .half(), and quantise the network as trained"
             )
         if features.ndim == self.weight.ndim - 1:
-            return self(features.unsqueeze(0)).squeeze(0)  # type: ignore[no-any-return]
+            alone: Tensor = self(features.unsqueeze(0))
+            return alone.squeeze(0)
         features = features.float()
+        if not exporting() and not self._takes(features):
+            nothing = features.new_zeros(())
+            return self._in_floats(features, nothing, nothing)
         axes = tuple(range(1, features.ndim))
         low, high = features.amin(axes, keepdim=True), features.amax(axes, keepdim=True)
-        if exporting() or not len(features):
+        if exporting():
             return self._in_floats(features, low, high)
         check_platform(features.device)
         signed = low.flatten() < 0
         count = int(signed.sum())
         if count in (0, len(features)):
             return self._in_integers(features, low, high, 128 if count else 0)
+        maps = torch.cat([self(features[signed]), self(features[~signed])])
         order = torch.cat([signed.nonzero(), (~signed).nonzero()]).flatten()
-        parts = [
-            each[order].split([count, len(features) - count]) for each in (features, low, high)
-        ]
-        maps = [
-            self._in_integers(*part, zero) for *part, zero in zip(*parts, (128, 0), strict=True)
-        ]
-        return torch.cat(maps)[order.argsort()]
+        return maps[order.argsort()]
+
+    def _takes(self, features: Tensor) -> bool:
+        """Whether oneDNN can; what is empty or does not fit is PyTorch's to compute or refuse."""
+        if features.ndim != self.weight.ndim or not features.numel():
+            return False
+        geometry: Any = (self.padding, self.dilation, self.kernel_size)
+        axes = zip(features.shape[2:], *geometry, strict=True)
+        fits = all(n + 2 * p > d * (k - 1) for n, p, d, k in axes)
+        return fits and features.shape[1] == self.in_channels
 
     def _in_integers(self, features: Tensor, low: Tensor, high: Tensor, zero: int) -> Tensor:
         """Of images that are alike in having negative values (``zero`` is 128) or none (0)."""
@@ -108,7 +116,7 @@ class Int8Conv(nn.Module):
     def _in_floats(self, features: Tensor, low: Tensor, high: Tensor) -> Tensor:
         levels = torch.where(low < 0, 127.0, 255.0)
         step = _step(low, high, levels)
-        convolve = _CONVOLVE[features.ndim - 2]
+        convolve = _CONVOLVE[self.weight.ndim - 2]
         weight = self.weight.float()
         maps = convolve(
             (features / step).round(), weight, None, self.stride, self.padding, self.dilation
