@@ -6,17 +6,29 @@ import statistics
 import pytest
 import torch
 from click.testing import CliRunner
+from torch.utils.flop_counter import FlopCounterMode
 
+from capsmed.engines.memory import peak_bytes
 from capsmed.errors import ConfigError, DataError
-from tests.benchmarks import capsule_layer, docs, growth, suite, table, training_step
+from capsmed.networks import TrainingWrapper
+from capsmed.networks.layers.spectral_conv import geometry_of, spectral
+from capsmed.networks.tuning import use_convolutions
+from tests.benchmarks import capsule_layer, docs, growth, process, suite, table, training_step
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.capsule_layer import LAST, PAIRS, TEXTBOOK
-from tests.benchmarks.contest import Bar, Contestant, Timing, contest
-from tests.benchmarks.peaks import fresh_peak, profiled_peak
+from tests.benchmarks.contest import Bar, Contestant, Timing, contest, listener
+from tests.benchmarks.flop import done_flop, fourier_flop, training_flop
+from tests.benchmarks.peaks import fresh_peak
 from tests.benchmarks.sgemm import MKL
 from tests.benchmarks.standard import row
 
 PRIMES = (23, 3, 2, 7)
+#: Operations of oneDNN's product, which torch's counter does not know.
+ONEDNN = (
+    {torch.ops.mkldnn._linear_pointwise: lambda a, b, *more, **options: 2 * a[0] * a[1] * b[0]}
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    else None
+)
 
 
 @pytest.mark.parametrize(("theirs", "ours"), PAIRS)
@@ -28,8 +40,21 @@ def test_the_two_kinds_of_gradient_are_told_apart() -> None:
     assert capsule_layer.difference(TEXTBOOK, LAST, PRIMES, 5) > 1e-3
 
 
-def test_the_textbook_network_computes_the_same_loss_and_gradients() -> None:
-    assert max(training_step.differences(fast=True).values()) < 1e-5
+@pytest.mark.parametrize("way", ["direct", "spectral"])
+def test_the_textbook_network_computes_the_same_loss_and_gradients(way) -> None:
+    torch.manual_seed(0)
+    built = training_step.ours(fast=True, tuned=False)
+    built.choice = {"primary.conv": way}
+    use_convolutions(built.wrapper.network, built.choice)
+    found = training_step.differences(built, fast=True)
+    found |= training_step.full_differences(built, fast=True)
+    assert len(found) == 3 and max(found.values()) < 1e-5
+
+
+def test_the_textbook_with_another_gradient_is_told_apart() -> None:
+    torch.manual_seed(0)
+    built = training_step.ours(fast=True, tuned=False)
+    assert training_step.differences(built, fast=True, last=False)["gradient"] > 1e-5
 
 
 def test_contestants_take_turns() -> None:
@@ -72,7 +97,7 @@ def test_known_arrays_are_left_out_of_a_peak_once_each() -> None:
 
 def test_the_profiled_peak_is_that_of_the_tensors() -> None:
     array = torch.zeros(1000, 1000)
-    assert profiled_peak(lambda: (array + 1) + (array + 2)) == 12_000_000
+    assert peak_bytes(lambda: (array + 1) + (array + 2)) == 12_000_000
 
 
 def test_the_peak_of_a_new_process_holds_what_a_step_writes() -> None:
@@ -93,6 +118,27 @@ def test_each_benchmark_runs_and_keeps_every_time(name, tmp_path) -> None:
         assert len(found["seconds"]) == 2
     assert kept["title"] in (tmp_path / "table.md").read_text()
     assert kept["machine"]["threads"] >= 1
+
+
+def test_a_benchmark_runs_in_a_process_of_its_own() -> None:
+    told: list[str] = []
+    token = listener.set(told.append)
+    found = process.call(
+        "tests.benchmarks.standard:medians", "tests.benchmarks.sgemm:products", 1, True
+    )
+    listener.reset(token)
+    assert found[MKL] > 0
+    assert f"round 1 of 1: {MKL}" in told
+
+
+def test_what_fails_in_another_process_is_told() -> None:
+    with pytest.raises(RuntimeError, match="no_such_function"):
+        process.call("tests.benchmarks.contest:no_such_function")
+
+
+def test_long_rounds_are_fewer_unless_told() -> None:
+    assert suite.rounds_of("capsule_layer") == suite.ROUNDS
+    assert suite.rounds_of("growth") < suite.ROUNDS
 
 
 def test_a_wrong_name_is_answered_with_the_names() -> None:
@@ -147,11 +193,36 @@ def test_tiny_sizes_never_reach_the_page() -> None:
 
 
 def test_nominal_operations_are_those_of_the_layers() -> None:
-    network = training_step.our_network(fast=False)
     # per sample: 20x20x256x81 for the first convolution, without a gradient for the image
     first, second = 400 * 256 * 81, 36 * 256 * 256 * 81
     rest = 1152 * 10 * 8 * 16 + 160 * 512 + 512 * 1024 + 1024 * 784
-    assert training_step.nominal_flop(network, 2) == 2 * 2 * (2 * first + 3 * (second + rest))
+    wanted = training_step.BATCH * 2 * (2 * first + 3 * (second + rest))
+    assert training_step.nominal_flop(fast=False) == wanted
+
+
+def test_weights_of_an_unknown_kind_are_not_left_out_in_silence() -> None:
+    wrapper = TrainingWrapper(torch.nn.Sequential(torch.nn.ConvTranspose2d(1, 1, 3)))
+    with pytest.raises(ValueError, match=r"network\.0: expected convolutions"):
+        training_flop(wrapper, torch.zeros(1, 1, 8, 8), torch.zeros(1, dtype=torch.long))
+
+
+@pytest.mark.parametrize("to_image", [False, True])
+def test_operations_of_fourier_coefficients_are_those_of_the_products(to_image) -> None:
+    conv = spectral(torch.nn.Conv2d(3, 7, 5, stride=2))
+    image = torch.rand(2, 3, 13, 15, requires_grad=to_image)
+    counted = FlopCounterMode(display=False, custom_mapping=ONEDNN)
+    with counted:
+        conv(image).sum().backward()
+    found = fourier_flop(geometry_of(conv, image), 2, 3, 7, to_image=to_image)
+    assert found == counted.get_total_flops()
+
+
+def test_a_direct_network_really_does_the_nominal_operations() -> None:
+    built = training_step.ours(fast=True, tuned=False)
+    network = built.wrapper.network
+    assert done_flop(network, built.image, 5.0) == 5.0
+    use_convolutions(network, {"primary.conv": "spectral"})
+    assert done_flop(network, built.image, 5.0) != 5.0
 
 
 def test_the_layer_counts_votes_once_forward_and_twice_backward() -> None:

@@ -21,6 +21,8 @@ REFUSED = {
     "training: {ema: 1}": r"training\.ema: expected a number < 1, got 1",
     "training: {clip: .nan}": r"training\.clip: expected a .*number.*, got NaN",
     "training: {sampling: blanced}": r"expected 'balanced' or 'natural', .*mean 'balanced'",
+    "training: {compile: true, convolutions: spectral}": r"training\.convolutions: expected auto "
+    "or direct with compile: true",
     "augmentation: {flip: yes}": r"augmentation\.flip: expected true or false, got 'yes'",
     "augmentation: 3": r"augmentation: expected a section with keys of its own, got 3",
     "patch: {size: [8, 8]}": r"patch\.size: expected 3 numbers \(spatial_dims\), got 2",

@@ -251,6 +251,15 @@ class Training(Section):
         {}, description="factor on the learning rate of parts, by name; the longest name wins"
     )
 
+    @model_validator(mode="after")
+    def _a_compiled_step_is_direct(self) -> Training:
+        if self.compile and self.convolutions == "spectral":
+            raise ValueError(
+                "convolutions: expected auto or direct with compile: true, which computes them "
+                "directly, got 'spectral'; change one of the two"
+            )
+        return self
+
 
 def _whole_where_null(value: Any) -> Any:
     return "" if value is None else value

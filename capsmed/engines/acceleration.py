@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,10 +16,13 @@ from torch import nn
 from capsmed import atomic
 from capsmed.config import Training
 from capsmed.engines import allocator, convolution_choice
-from capsmed.errors import CheckpointError, ConfigError
+from capsmed.errors import CapsmedError, CheckpointError, ConfigError
 from capsmed.networks import TrainingWrapper
+from capsmed.networks.layers.spectral_conv import replaceable
+from capsmed.networks.tuning import candidates, fastest, use_convolutions
 
 FILE = "acceleration.json"
+_VERSION = 1  # of the file's format
 _FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the dimensions of a batch
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -45,8 +49,6 @@ class Acceleration:
     def apply(self, wrapper: TrainingWrapper) -> None:
         """Change how the network computes; its parameters stay the same objects and names."""
         if "spectral" in self.convolutions.values():
-            from capsmed.networks.tuning import use_convolutions
-
             use_convolutions(wrapper.network, self.convolutions)
         if self.channels_last:
             for module in wrapper.modules():
@@ -73,7 +75,7 @@ class Acceleration:
 
 
 def decide(
-    folder: Path,
+    folder: Path | None,
     training: Training,
     wrapper: TrainingWrapper,
     shape: Sequence[int],
@@ -84,13 +86,14 @@ def decide(
     Args:
         folder: of the training. A choice other than torch's own is written there before its first
             checkpoint, so a folder with a checkpoint and without the file was begun without one.
+            None: choose anew and write nothing.
         training: the configuration's section.
         wrapper: the network on ``device``, unchanged.
         shape: ``[batch, channels, ...]`` of a process's batch.
         device: where it computes.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is damaged, or of another network.
         ConfigError: ``training.convolutions`` is spectral, and nothing can be computed so.
     """
     chosen: list[Any] = [None]
@@ -104,23 +107,25 @@ def decide(
 
 
 def _decided(
-    folder: Path,
+    folder: Path | None,
     training: Training,
     wrapper: TrainingWrapper,
     shape: Sequence[int],
     device: torch.device,
-) -> Acceleration | ConfigError | CheckpointError:
+) -> Acceleration | CapsmedError:
     """The choice, or the error that every process is to raise."""
     try:
+        if folder is None:
+            return _choose(training, wrapper, shape, device)
         if (folder / FILE).exists():
-            return _read(folder / FILE)
+            return _read(folder / FILE, wrapper.network)
         if (folder / "checkpoints" / "last.pt").exists():
             return Acceleration()
         found = _choose(training, wrapper, shape, device)
-    except (ConfigError, CheckpointError) as error:
+        if not found.plain:
+            atomic.write_json(folder / FILE, {"schema_version": _VERSION, **asdict(found)})
+    except CapsmedError as error:
         return error
-    if not found.plain:
-        atomic.write_json(folder / FILE, {"schema_version": 1, **asdict(found)})
     return found
 
 
@@ -137,12 +142,10 @@ def _choose(
         return Acceleration(layout)
     seconds = convolution_choice.measured(wrapper.network, image, training.precision)
     gain = {name: round(ways["direct"] / ways["spectral"], 2) for name, ways in seconds.items()}
-    return Acceleration(layout, convolution_choice.fastest(seconds), gain)
+    return Acceleration(layout, fastest(seconds), gain)
 
 
 def _all_spectral(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
-    from capsmed.networks.tuning import candidates
-
     found = dict.fromkeys(candidates(network, image), "spectral")
     if not found:
         raise ConfigError(
@@ -152,31 +155,59 @@ def _all_spectral(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
     return found
 
 
-def _read(path: Path) -> Acceleration:
+def _read(path: Path, network: nn.Module) -> Acceleration:
+    """The choice in the file, which is to be one for ``network``."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Acceleration(
-            bool(content["channels_last"]),
-            {str(name): str(way) for name, way in content["convolutions"].items()},
-            {str(name): float(gain) for name, gain in content["gain"].items()},
+        found = Acceleration(
+            content["channels_last"],
+            dict(content["convolutions"].items()),
+            {name: float(gain) for name, gain in content["gain"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"{path}: expected how the training computes, got a damaged file; "
-            "delete the fold's folder and resume the run"
-        ) from error
+        wrong = _wrong(content["schema_version"], found, network)
+    except (*convolution_choice.DAMAGED, AttributeError) as error:
+        raise _unusable(path, "a damaged file") from error
+    if wrong:
+        raise _unusable(path, wrong)
+    return found
+
+
+def _wrong(version: object, found: Acceleration, network: nn.Module) -> str:
+    """What of a recorded choice cannot be meant; '' where it is fine."""
+    if version != _VERSION:
+        return f"schema_version {version!r} instead of {_VERSION}"
+    if not isinstance(found.channels_last, bool):
+        return f"channels_last {found.channels_last!r}"
+    modules = dict(network.named_modules())
+    for name, way in found.convolutions.items():
+        if name not in modules or not replaceable(modules[name]):
+            return f"{name!r}, which is no convolution of this network that can be replaced"
+        if way not in convolution_choice.WAYS:
+            return f"{way!r} for the convolution {name!r}"
+    return "" if all(0 < gain < math.inf for gain in found.gain.values()) else f"gain {found.gain}"
+
+
+def _unusable(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: expected how the training computes, got {what}; "
+        "delete the fold's folder and resume the run"
+    )
 
 
 def prepare(training: Training, device: torch.device) -> None:
-    """Set what holds for the whole process, and try the compiler if it is wanted.
-
-    Raises:
-        ConfigError: torch cannot compile here.
-    """
+    """Set what holds for the whole process: how memory is kept, how CUDA multiplies."""
     allocator.keep_freed_memory()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if training.tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = training.tf32
+
+
+def check_compiler(training: Training, device: torch.device) -> None:
+    """Try the compiler if it is wanted.
+
+    Raises:
+        ConfigError: torch cannot compile here.
+    """
     if training.compile:
         _try_compiler(device)
 

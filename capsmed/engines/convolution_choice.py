@@ -14,15 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from capsmed import atomic
+from capsmed import __version__, atomic
 from capsmed.data.folders import cache_folder
 from capsmed.data.patch_cache import PatchCache
 from capsmed.errors import CapsmedError
+from capsmed.networks import tuning
 
 #: Seconds of forward and backward, by the convolution's name and the way it is computed.
 Measured = dict[str, dict[str, float]]
 
 WAYS = ("direct", "spectral")
+#: What reading a damaged JSON file may raise.
+DAMAGED = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 _log = logging.getLogger(__name__)
 
 
@@ -37,9 +40,6 @@ def measured(network: nn.Module, image: Tensor, precision: str) -> Measured:
     Returns:
         Empty where the network has no convolution with a choice.
     """
-    from capsmed.networks import tuning
-    from capsmed.networks.layers.spectral_conv import direct, spectral
-
     found = tuning.candidates(network, image)
     if not found:
         return {}
@@ -49,22 +49,9 @@ def measured(network: nn.Module, image: Tensor, precision: str) -> Measured:
     known = _kept(path, facts)
     if known is not None:
         return known
-    seconds = {
-        name: tuning.measure({"direct": direct(conv), "spectral": spectral(conv)}, met, precision)
-        for (name, conv), met in zip(convolutions.items(), found.values(), strict=True)
-    }
+    seconds = tuning.seconds_of_ways(network, found, precision)
     _keep(path, {**facts, "seconds": seconds})
     return seconds
-
-
-def fastest(seconds: Measured) -> dict[str, str]:
-    """The way of each convolution: another than ``direct`` only where it clearly pays."""
-    from capsmed.networks.tuning import PAYS
-
-    return {
-        name: "spectral" if ways["direct"] >= PAYS * ways["spectral"] else "direct"
-        for name, ways in seconds.items()
-    }
 
 
 def _facts(
@@ -72,13 +59,14 @@ def _facts(
 ) -> dict[str, Any]:
     """Everything that the times depend on."""
     return {
-        "schema_version": 1,
+        "schema_version": 2,
+        "capsmed": __version__,
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "precision": precision,
         "convolutions": {
-            name: [str(_geometry(conv)), list(met[name].shape)]
+            name: [str(_geometry(conv)), list(met[name].shape), _learning(conv, met[name])]
             for name, conv in convolutions.items()
         },
     }
@@ -86,6 +74,11 @@ def _facts(
 
 def _geometry(conv: Any) -> tuple[Any, ...]:
     return conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding
+
+
+def _learning(conv: nn.Module, image: Tensor) -> list[bool]:
+    """Which gradients are computed: those of the image, the weight and the bias."""
+    return [image.requires_grad, *(each.requires_grad for each in conv.parameters())]
 
 
 def _processor() -> str:
@@ -112,11 +105,13 @@ def _kept(path: Path | None, facts: Mapping[str, Any]) -> Measured | None:
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if any(content[name] != fact for name, fact in facts.items()):
+            return None
         seconds = {
             name: {way: float(content["seconds"][name][way]) for way in WAYS}
             for name in facts["convolutions"]
         }
-    except (OSError, ValueError, TypeError, KeyError):
+    except DAMAGED:
         return None
     fine = all(0 < s < math.inf for ways in seconds.values() for s in ways.values())
     return seconds if fine else None

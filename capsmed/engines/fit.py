@@ -92,6 +92,7 @@ class FoldTrainer:
         data: the fold's datasets.
         device: where to compute.
         base: folder that a relative path of the experiment's weights is relative to.
+        recorded: whether the fit's folder keeps how it computes, for the training to go on so.
     """
 
     def __init__(
@@ -102,6 +103,8 @@ class FoldTrainer:
         data: FoldData,
         device: torch.device,
         base: Path = Path(),
+        *,
+        recorded: bool = True,
     ) -> None:
         self.fit, self.experiment, self.data, self.device = fit, experiment, data, device
         training = experiment.training
@@ -109,8 +112,9 @@ class FoldTrainer:
         torch.manual_seed(seeds.derive(*fit.key, 0))
         self.wrapper, self.taken = build.build_wrapper(experiment, fit.model, len(classes), base)
         self.wrapper.to(device)
+        folder = fit.folder if recorded else None
         self.acceleration = acceleration.decide(
-            fit.folder, training, self.wrapper, self._batch_shape(), device
+            folder, training, self.wrapper, self._batch_shape(), device
         )
         self.acceleration.apply(self.wrapper)
         weighed = data.train_targets if data.weighed is None else data.weighed

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from capsmed.config import Component, Experiment
-from capsmed.engines import build, components, diverged
+from capsmed.engines import acceleration, build, components, diverged
 from capsmed.engines.display import counted
 from capsmed.engines.fit import FoldData, FoldTrainer
 from capsmed.engines.fits import Fit, list_fits
@@ -95,6 +95,7 @@ def smoke(
     components.check_components(experiment, allow_import)
     build.check_fit(experiment, base)
     device = choose_device(experiment.device)
+    acceleration.prepare(experiment.training, device)
     with memory_told(experiment):
         data = read_data(experiment, base, data_root)
         first = list_fits(Path(), experiment, data.splits)[0]
@@ -121,9 +122,13 @@ def _trainer(
 ) -> FoldTrainer:
     """The first fold's trainer, but on these cases alone and at a constant learning rate.
 
-    Class weights are those of the fold's whole training part.
+    Class weights are those of the fold's whole training part. Nothing is measured, read from the
+    fold's folder or written there.
     """
-    few = {"batch_size": len(cases), "workers": 0, "ema": 0.0, "sampling": "natural"}
+    few: dict[str, Any] = {"batch_size": len(cases), "workers": 0, "ema": 0.0}
+    few["sampling"] = "natural"
+    if experiment.training.convolutions == "auto":
+        few["convolutions"] = "direct"
     changed = {
         "schedule": Component(name="constant"),
         "training": experiment.training.model_copy(update=few),
@@ -133,7 +138,8 @@ def _trainer(
     weighed = targets[run.positions(fit, "train")]
     data = FoldData(view, None, targets[cases], np.empty(0, int), weighed)
     classes = run.cohort.classes
-    return FoldTrainer(fit, experiment.model_copy(update=changed), classes, data, device, base)
+    changed_experiment = experiment.model_copy(update=changed)
+    return FoldTrainer(fit, changed_experiment, classes, data, device, base, recorded=False)
 
 
 def _overfit(trainer: FoldTrainer, seconds: float) -> Smoke:

@@ -70,6 +70,7 @@ def train(
     job = _Job(experiment, base, run, command, data_root)
     device = choose_device(experiment.device)
     acceleration.prepare(experiment.training, device)
+    acceleration.check_compiler(experiment.training, device)
     with memory_told(experiment), idist.Parallel(backend=_backend(device)) as parallel:
         parallel.run(_work, job, device)
     return run.path

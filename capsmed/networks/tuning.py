@@ -57,15 +57,36 @@ def tune_convolutions(
     Returns:
         Name -> ``"spectral"`` or ``"direct"``, for each candidate.
     """
-    choice = {}
-    for name, met in candidates(network, image).items():
-        conv: Any = network.get_submodule(name)
-        ways = {"direct": direct(conv), "spectral": spectral(conv)}
-        seconds = measure(ways, met, precision)
-        pays = seconds["direct"] >= PAYS * seconds["spectral"]
-        choice[name] = "spectral" if pays else "direct"
+    found = candidates(network, image)
+    choice = fastest(seconds_of_ways(network, found, precision))
     use_convolutions(network, choice)
     return choice
+
+
+def seconds_of_ways(
+    network: nn.Module, found: Mapping[str, Tensor], precision: str = "float32"
+) -> dict[str, dict[str, float]]:
+    """Seconds of ``direct`` and ``spectral``, forward and backward, of each convolution.
+
+    Args:
+        network: stays as it is.
+        found: its `candidates`.
+        precision: see `tune_convolutions`.
+    """
+    times = {}
+    for name, met in found.items():
+        conv: Any = network.get_submodule(name)
+        ways = {"direct": direct(conv), "spectral": spectral(conv)}
+        times[name] = measure(ways, met, precision)
+    return times
+
+
+def fastest(seconds: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """The way of each convolution: another than ``direct`` only where it clearly pays."""
+    return {
+        name: "spectral" if ways["direct"] >= PAYS * ways["spectral"] else "direct"
+        for name, ways in seconds.items()
+    }
 
 
 def use_convolutions(network: nn.Module, choice: Mapping[str, str]) -> None:

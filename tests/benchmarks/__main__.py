@@ -20,13 +20,18 @@ OUT = Path("runs/benchmarks")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
-@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", type=click.IntRange(1), help=f"[{suite.ROUNDS}; fewer of long ones]")
 @click.option("--fast", is_flag=True, help="Tiny sizes: whether all runs, not how fast.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Folder of the results [{OUT}].")
 @click.option("--docs", "page", is_flag=True, help="Write the tables of docs/explanation/speed.md.")
 @click.option("--only-docs", is_flag=True, help="Measure nothing; write them from the folder.")
 def main(
-    names: tuple[str, ...], rounds: int, fast: bool, out: Path | None, page: bool, only_docs: bool
+    names: tuple[str, ...],
+    rounds: int | None,
+    fast: bool,
+    out: Path | None,
+    page: bool,
+    only_docs: bool,
 ) -> None:
     """Measure capsmed beside other implementations: all benchmarks, or those that are named."""
     folder = out or OUT.with_name(f"{OUT.name}-fast" if fast else OUT.name)
@@ -45,8 +50,10 @@ def main(
     report(results, folder, console)
 
 
-def run(names: tuple[str, ...], rounds: int, fast: bool, folder: Path, console: Console) -> None:
-    """Measure the benchmarks one after the other, keeping each at once."""
+def run(
+    names: tuple[str, ...], rounds: int | None, fast: bool, folder: Path, console: Console
+) -> None:
+    """Measure the benchmarks one after the other, each in its own process, keeping each at once."""
     suite.kept(folder)  # a file of something else there is better told before than after
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -61,7 +68,7 @@ def run(names: tuple[str, ...], rounds: int, fast: bool, folder: Path, console: 
             if not console.is_terminal:
                 console.print(f"{before}: {suite.title(name)}", highlight=False, soft_wrap=True)
             try:
-                results = suite.keep(folder, name, suite.measure(name, rounds, fast))
+                results = suite.keep(folder, name, suite.measured(name, rounds, fast))
             finally:
                 listener.reset(token)
             progress.update(task, description=f"{before}: done", total=1, completed=1)

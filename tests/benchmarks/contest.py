@@ -3,8 +3,9 @@
 A benchmark is a module of this folder whose docstring says what it measures and which has
 
     contestants(fast: bool = False) -> list[Contestant]     the first is ours; fast: tiny sizes
-    measure(rounds: int, fast: bool = False) -> dict        optional: where it is more than that;
-                                                            it adds to what `standard` gives
+    measure(rounds: int, fast: bool = False) -> dict        or this, or both: where it is more
+                                                            than what `standard` gives
+    ROUNDS: int                                             optional: where a round is long
     lines(result: dict) -> list[str]                        optional: Markdown below the table
     bars(result: dict) -> list[Bar]                         optional: what it must show
 """

@@ -37,13 +37,13 @@ from capsmed.engines import build
 from capsmed.engines.allocator import freed_memory_kept
 from capsmed.engines.fit import FoldData, FoldTrainer
 from capsmed.engines.fits import Fit
-from capsmed.engines.precision import PrecisionInferer
-from capsmed.networks.cost import multiply_adds
 from tests.benchmarks.contest import Bar, Contestant
+from tests.benchmarks.flop import training_flop
 from tests.benchmarks.standard import named, standard
 
 CONFIGS = {"mnist_fast": (20 * 128, 10), "lung": (160, 2)}  # cases of an epoch, classes
 TINY_BATCHES = 2
+ROUNDS = 5
 OURS, BARE, MONAI = "capsmed", "bare loop, batches in memory", "MONAI dataset, transforms, trainer"
 MOST = 1.05  # times the bare loop
 Step = Callable[[], object]
@@ -52,18 +52,18 @@ _folders: list[tempfile.TemporaryDirectory] = []  # of checkpoints; they go when
 
 def measure(rounds: int, fast: bool = False) -> dict[str, Any]:
     """The figures of both configurations, each against capsmed's own of that one."""
-    found: dict[str, Any] = {"rows": []}
+    found: dict[str, Any] = {"rows": [], "sgemm": {}}
     with freed_memory_kept():  # as training does
         for name in CONFIGS:
             each = standard(
-                f"tests.benchmarks.epoch:{name}",
+                f"{__name__}:{name}",
                 contestants(fast, (name,)),
                 rounds,
                 fast=fast,
-                memory=False,
+                profiler=False,  # the engine works in another thread
             )
             found["rows"] += each["rows"]
-            found["sgemm"] = each["sgemm"]
+            found["sgemm"] |= {f"{name}: {kind}": value for kind, value in each["sgemm"].items()}
     return found
 
 
@@ -72,11 +72,28 @@ def contestants(fast: bool = False, names: tuple[str, ...] = tuple(CONFIGS)) -> 
     listed = []
     for name in names:
         trainer = fold_trainer(name, fast)
-        for way, start in {OURS: engine, BARE: bare, MONAI: monai_way}.items():
+        for way, start in WAYS.items():
             listed.append(
                 Contestant(f"{name}: {way}", partial(start, trainer), epoch_flop(trainer))
             )
     return listed
+
+
+def mnist_fast() -> list[Contestant]:
+    """The three ways of configs/mnist_fast.yaml, each time with data and trainer of their own."""
+    return _alone("mnist_fast")
+
+
+def lung() -> list[Contestant]:
+    """The three ways of configs/lung.yaml, each time with data and trainer of their own."""
+    return _alone("lung")
+
+
+def _alone(name: str) -> list[Contestant]:
+    return [
+        Contestant(f"{name}: {way}", lambda start=start: start(fold_trainer(name, fast=False)))
+        for way, start in WAYS.items()
+    ]
 
 
 def bars(result: dict[str, Any]) -> list[Bar]:
@@ -127,10 +144,10 @@ def patches(experiment: config.Experiment, cases: int, classes: int) -> PatchSet
 
 
 def epoch_flop(trainer: FoldTrainer) -> float:
-    """Nominal operations of an epoch: forward, and twice that for both gradients."""
-    image = trainer.data.train[0]["image"][None]
+    """Nominal operations of an epoch: see `training_flop`."""
+    image = torch.as_tensor(trainer.data.train[0]["image"][None])
     cases = len(trainer.loader.sampler)  # type: ignore[arg-type]
-    return 6.0 * multiply_adds(trainer.wrapper.network, image) * cases
+    return cases * training_flop(trainer.wrapper, image, torch.zeros(1, dtype=torch.long))
 
 
 def engine(trainer: FoldTrainer) -> Step:
@@ -165,7 +182,7 @@ class Again:
         trainer.acceleration.apply(self.wrapper)
         self.loss = build.build_loss(experiment.loss)
         self.optimizer = build.build_optimizer(experiment.optimizer, self.wrapper.network)
-        self.infer = PrecisionInferer(experiment.training.precision)
+        self.infer = trainer.inferer()
 
 
 def bare(trainer: FoldTrainer) -> Step:
@@ -244,3 +261,6 @@ def transforms(experiment: config.Experiment) -> Compose:
     if change.noise:
         chosen.append(RandGaussianNoised("image", prob=1.0, std=change.noise))
     return Compose(chosen)
+
+
+WAYS: dict[str, Callable[[FoldTrainer], Step]] = {OURS: engine, BARE: bare, MONAI: monai_way}

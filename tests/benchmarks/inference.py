@@ -34,18 +34,50 @@ LATENCY = 0.010
 Step = Callable[[], object]
 
 
+class Compared:
+    """capsmed's network in three states and the textbook's, on one batch, each built once.
+
+    Args:
+        fast: tiny sizes.
+    """
+
+    def __init__(self, fast: bool) -> None:
+        torch.manual_seed(0)
+        network, theirs, self.image = pair(fast)
+        self.flop = 2.0 * multiply_adds(network, self.image)
+        self._make: dict[str, Callable[[], nn.Module]] = {
+            READY: lambda: for_inference(network, self.image),
+            AS_IS: lambda: network,
+            INT8: lambda: quantise(network),
+            TEXTBOOK: lambda: theirs,
+        }
+        self._made: dict[str, nn.Module] = {}
+
+    def network(self, name: str) -> Any:
+        """One of them, always the same."""
+        if name not in self._made:
+            self._made[name] = self._make[name]()
+        return self._made[name]
+
+    def contestants(self) -> list[Contestant]:
+        """All four."""
+        return [
+            Contestant(name, lambda n=name: predicting(self.network(n), self.image), self.flop)
+            for name in self._make
+        ]
+
+    def differences(self) -> dict[str, float]:
+        """How far the scores are from the textbook's, as a share of the largest."""
+        made: dict[str, Any] = {
+            name: predicting(self.network(name), self.image)() for name in (READY, INT8, TEXTBOOK)
+        }
+        wanted = made.pop(TEXTBOOK)
+        return {name: _apart(scores, wanted) for name, scores in made.items()}
+
+
 def contestants(fast: bool = False) -> list[Contestant]:
     """capsmed's network in three states, and the textbook's."""
-    torch.manual_seed(0)
-    network, theirs, image = pair(fast)
-    flop = 2.0 * multiply_adds(network, image)
-    steps: dict[str, Callable[[], Step]] = {
-        READY: lambda: predicting(for_inference(network, image), image),
-        AS_IS: lambda: predicting(network, image),
-        INT8: lambda: predicting(quantise(network), image),
-        TEXTBOOK: lambda: predicting(theirs, image),
-    }
-    return [Contestant(name, made, flop) for name, made in steps.items()]
+    return Compared(fast).contestants()
 
 
 def pair(fast: bool) -> tuple[CapsNet, nn.Module, Tensor]:
@@ -101,9 +133,10 @@ def predicting(network: nn.Module, image: Tensor) -> Step:
 
 def nodule_networks(fast: bool) -> dict[str, tuple[nn.Module, Tensor]]:
     """The network of lung.yaml and the default one at 32x32x32, each with one patch."""
-    experiment = config.load("lung").experiment
+    tiny = ["patch.size=[12, 12, 12]"] if fast else []
+    experiment = config.load("lung", tiny).experiment
     component, _ = build.specification(experiment, "model")
-    size, side = experiment.patch.size, 16 if fast else 32
+    size, side = experiment.patch.size, 12 if fast else 32
     return {
         f"lung.yaml, {_by(size)}": (build.build_network(component, experiment, 2), patch(size)),
         f"nodule_capsnet, {_by([side] * 3)}": (
@@ -123,7 +156,7 @@ def singles(rounds: int, fast: bool) -> dict[str, dict[str, float]]:
     before, found = torch.get_num_threads(), {}
     for name, (network, image) in nodule_networks(fast).items():
         found[name] = {}
-        for threads in (1, 2):
+        for threads in (1,) if fast else (1, 2):
             torch.set_num_threads(threads)
             states = {
                 "for inference": for_inference(network, image),
@@ -134,7 +167,7 @@ def singles(rounds: int, fast: bool) -> dict[str, dict[str, float]]:
                 Contestant(state, lambda net=net, image=image: predicting(net, image))
                 for state, net in states.items()
             ]
-            for timing in contest(steps, rounds):
+            for timing in contest(steps, rounds, warmup=1 if fast else 2):
                 found[name][f"{timing.name}, {threads} threads"] = timing.median_s
     torch.set_num_threads(before)
     return found
@@ -142,17 +175,13 @@ def singles(rounds: int, fast: bool) -> dict[str, dict[str, float]]:
 
 def measure(rounds: int, fast: bool = False) -> dict[str, Any]:
     """Times and memory of the batch, how far the scores are apart, seconds of single images."""
-    found = standard(f"{__name__}:contestants", contestants(fast), rounds, fast=fast)
+    compared = Compared(fast)
+    found = standard(f"{__name__}:contestants", compared.contestants(), rounds, fast=fast)
     listener.get()("comparing scores, timing single images")
-    torch.manual_seed(0)
-    network, theirs, image = pair(fast)
-    wanted: Any = predicting(theirs, image)()
-    states = {READY: for_inference(network, image), INT8: quantise(network)}
-    made: dict[str, Any] = {name: predicting(net, image)() for name, net in states.items()}
     return found | {
-        "differences": {name: _apart(scores, wanted) for name, scores in made.items()},
+        "differences": compared.differences(),
         "singles": singles(rounds if fast else rounds * SINGLES, fast),
-        "forms": states[READY].forms,
+        "forms": compared.network(READY).forms,
     }
 
 

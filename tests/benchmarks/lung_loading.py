@@ -19,7 +19,6 @@ from capsmed.data.sampling import EpochSampler
 from capsmed.engines.fit import FoldTrainer
 from capsmed.engines.fits import Fit
 from capsmed.engines.loaders import build_loader
-from capsmed.engines.precision import PrecisionInferer
 from capsmed.engines.run_data import RunData, read_data
 
 
@@ -49,7 +48,7 @@ def _steps(trainer: FoldTrainer, rounds: int) -> dict[str, float]:
     plain = view.patches.view(view.indices, augment=False, seed_key=view.seed_key)
     sampler = EpochSampler(trainer.data.train_targets.tolist(), (0,), sampling="balanced")
     loader = build_loader(plain, sampler, trainer.experiment.training.batch_size)
-    infer = PrecisionInferer(trainer.experiment.training.precision)
+    infer = trainer.inferer()
     wrapper = trainer.wrapper.train()
     for _ in range(rounds):
         times["plain"] += [seconds for _, seconds in _batches(loader)]

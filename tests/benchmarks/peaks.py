@@ -1,9 +1,9 @@
-"""Peak memory of a step, measured twice: by torch's profiler, and by the system in a new process.
+"""Peak memory of a step by the system, in a new process.
 
     python -m tests.benchmarks.peaks tests.benchmarks.capsule_layer:contestants NAME
 
-The profiler sees every tensor and nothing that a library takes for itself; the system sees all,
-rounded to pages. Both are reported; the larger counts.
+The system sees all, rounded to pages; torch's profiler (`capsmed.engines.memory`) sees every tensor
+of one thread and nothing that a library takes for itself.
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from itertools import accumulate
 from pathlib import Path
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from tests.benchmarks.contest import Contestant, listener
 
@@ -30,19 +27,6 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 ROOT = Path(__file__).resolve().parents[2]
 # Freed memory goes back to the system at once, so that what lives can be read from outside.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-
-
-def profiled_peak(step: Callable[[], object]) -> int:
-    """Most bytes of tensors alive at a time during ``step``, above those alive before it."""
-    return max(accumulate(allocations(step), initial=0))
-
-
-def allocations(step: Callable[[], object]) -> list[int]:
-    """Bytes of each tensor that ``step`` takes (positive) or gives back (negative), in order."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
-        step()
-    events = [e for e in found.profiler.kineto_results.events() if e.name() == "[memory]"]
-    return [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
 
 
 def fresh_peak(where: str, name: str) -> int | None:
@@ -83,11 +67,16 @@ def resettable() -> bool:
     return True
 
 
+def listed(where: str, fast: bool = False) -> list[Contestant]:
+    """The contestants that a function gives; fast: of tiny sizes."""
+    module, _, function = where.partition(":")
+    listing = getattr(importlib.import_module(module), function)
+    return list(listing(fast=True) if fast else listing())
+
+
 def find(where: str, name: str) -> Contestant:
     """The contestant ``name`` of those that ``where`` lists."""
-    module, _, function = where.partition(":")
-    listed = getattr(importlib.import_module(module), function)()
-    return next(contestant for contestant in listed if contestant.name == name)
+    return next(contestant for contestant in listed(where) if contestant.name == name)
 
 
 def growth(contestant: Contestant) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from tests.benchmarks.contest import Contestant, contest
+from tests.benchmarks.contest import Contestant
 
 SIZE = 2048
 MKL, ONEDNN = "matrix product (MKL)", "matrix product (oneDNN)"
@@ -19,13 +19,6 @@ def products(size: int = SIZE) -> list[Contestant]:
     if torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         found.append(Contestant(ONEDNN, lambda: _onednn(size), flop))
     return found
-
-
-def sgemm_peak(rounds: int = 7, size: int = SIZE) -> dict[str, float]:
-    """GFLOP/s of each product, median of interleaved rounds."""
-    found = products(size)
-    timings = contest(found, rounds)
-    return {c.name: c.flop / t.median_s / 1e9 for c, t in zip(found, timings, strict=True)}
 
 
 def _mkl(size: int) -> Callable[[], object]:

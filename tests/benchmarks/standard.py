@@ -7,8 +7,11 @@ from typing import Any
 
 import torch
 
+from capsmed.engines.allocator import keep_freed_memory
+from capsmed.engines.memory import peak_bytes
+from tests.benchmarks import process
 from tests.benchmarks.contest import Contestant, Timing, contest, listener
-from tests.benchmarks.peaks import fresh_peak, profiled_peak
+from tests.benchmarks.peaks import fresh_peak, listed
 from tests.benchmarks.sgemm import SIZE, products
 
 
@@ -18,7 +21,7 @@ def standard(
     rounds: int,
     *,
     fast: bool = False,
-    memory: bool = True,
+    profiler: bool = True,
 ) -> dict[str, Any]:
     """Measure ``contestants``, the machine's matrix products taking their turns among them.
 
@@ -28,7 +31,7 @@ def standard(
         contestants: what is compared; the first is ours.
         rounds: timed steps of each.
         fast: tiny sizes.
-        memory: measure the peaks too.
+        profiler: measure memory by torch's profiler too, which sees one thread only.
 
     Returns:
         ``rows``, one a contestant (see `row`), and ``sgemm``, the products' GFLOP/s.
@@ -42,9 +45,8 @@ def standard(
         row(contestant, timing, own[0].median_s, max(sgemm.values()))
         for contestant, timing in zip(contestants, own, strict=True)
     ]
-    if memory:
-        for contestant, found in zip(contestants, rows, strict=True):
-            found |= peaks_of(where, contestant, fast)
+    for contestant, found in zip(contestants, rows, strict=True):
+        found |= peaks_of(where, contestant, fast, profiler)
     return {"rows": rows, "sgemm": sgemm}
 
 
@@ -64,16 +66,47 @@ def row(contestant: Contestant, timing: Timing, ours_s: float, sgemm: float) -> 
     }
 
 
-def peaks_of(where: str, contestant: Contestant, fast: bool = False) -> dict[str, int | None]:
+def peaks_of(
+    where: str, contestant: Contestant, fast: bool = False, profiler: bool = True
+) -> dict[str, int | None]:
     """Both peaks of one step in bytes, and the larger, which counts; fast: no new process."""
+    profiled = profiled_peak(contestant) if profiler else None
+    fresh = None if fast else fresh_peak(where, contestant.name)
+    largest = max((n for n in (profiled, fresh) if n is not None), default=None)
+    return {"profiled_bytes": profiled, "fresh_bytes": fresh, "peak_bytes": largest}
+
+
+def profiled_peak(contestant: Contestant) -> int:
+    """Most bytes of tensors alive at a time in a second step, above those alive before it."""
     listener.get()(f"memory of {contestant.name} by the profiler")
     step = contestant.build()
     step()
-    profiled = profiled_peak(step)
-    del step  # the new process needs the memory
-    fresh = None if fast else fresh_peak(where, contestant.name)
-    largest = max(profiled, fresh or 0)
-    return {"profiled_bytes": profiled, "fresh_bytes": fresh, "peak_bytes": largest}
+    return peak_bytes(step)
+
+
+def otherwise(where: str, rounds: int, *, kept: bool, fast: bool = False) -> dict[str, float]:
+    """Median seconds of contestants in a new process, where memory is handled in another way.
+
+    Args:
+        where: module and function that lists them, as ``"package.module:function"``.
+        rounds: timed steps of each.
+        kept: freed memory is kept for the next step, as `capsmed train` has it; else glibc's
+            default is left as it is.
+        fast: tiny sizes, in this process, whose memory is left alone.
+    """
+    if fast:
+        return medians(where, rounds, kept=False, fast=True)
+    found: dict[str, float] = process.call(f"{__name__}:medians", where, rounds, kept)
+    return found
+
+
+def medians(where: str, rounds: int, kept: bool, fast: bool = False) -> dict[str, float]:
+    """Median seconds of each contestant, taking turns in this process; see `otherwise`."""
+    torch.manual_seed(0)
+    if kept:
+        keep_freed_memory()
+    timings = contest(listed(where, fast), rounds, warmup=1 if fast else 2)
+    return {timing.name: timing.median_s for timing in timings}
 
 
 def named(result: dict[str, Any], name: str) -> dict[str, Any]:

@@ -33,10 +33,14 @@ class TextbookCapsules(nn.Module):
         out_capsules: number of higher capsules.
         in_dim: components of a lower capsule.
         out_dim: components of a higher capsule.
+        last: hold the couplings constant for the gradient; to compare results, not time.
     """
 
-    def __init__(self, in_capsules: int, out_capsules: int, in_dim: int, out_dim: int) -> None:
+    def __init__(
+        self, in_capsules: int, out_capsules: int, in_dim: int, out_dim: int, last: bool = False
+    ) -> None:
         super().__init__()
+        self.last = last
         self.W = nn.Parameter(0.05 * torch.randn(1, in_capsules, out_capsules, out_dim, in_dim))
 
     def take(self, layer: CapsuleLinear) -> None:
@@ -56,12 +60,14 @@ class TextbookCapsules(nn.Module):
         W = torch.cat([self.W] * batch, dim=0)
         x = torch.stack([x] * out_capsules, dim=2).unsqueeze(4)
         u_hat = torch.matmul(W, x).squeeze(4)  # [batch, in, out, out_dim]
+        routed = u_hat.detach() if self.last else u_hat
         b = torch.zeros(batch, in_capsules, out_capsules, 1)
         for number in range(PASSES):
             c = F.softmax(b, dim=2)
-            v = squash((c * u_hat).sum(dim=1, keepdim=True))
+            votes = routed if number < PASSES - 1 else u_hat
+            v = squash((c * votes).sum(dim=1, keepdim=True))
             if number < PASSES - 1:
-                b = b + (u_hat * v).sum(dim=-1, keepdim=True)
+                b = b + (routed * v).sum(dim=-1, keepdim=True)
         return v.squeeze(1)
 
 
@@ -107,9 +113,7 @@ class TextbookCapsNet(nn.Module):
         conv1 = next(m for m in network.encoder.modules() if isinstance(m, nn.Conv2d))
         self.conv1.load_state_dict(conv1.state_dict())
         state = network.primary.conv.state_dict()
-        # capsmed orders channels component first, type second
-        state = {k: v.unflatten(0, (8, -1)).transpose(0, 1).flatten(0, 1) for k, v in state.items()}
-        self.primary.load_state_dict(state)
+        self.primary.load_state_dict({k: by_type(v) for k, v in state.items()})
         self.digits.take(network.classes)
         self.decoder.load_state_dict(network.decoder.layers.state_dict())
 
@@ -121,6 +125,11 @@ class TextbookCapsNet(nn.Module):
         poses = self.digits(squash(x))
         mask = torch.eye(self.classes).index_select(0, target)
         return poses, self.decoder((poses * mask.unsqueeze(2)).view(len(x), -1))
+
+
+def by_type(channels: Tensor) -> Tensor:
+    """Channels of the primary convolution, type first; capsmed's have the component first."""
+    return channels.unflatten(0, (8, -1)).transpose(0, 1).flatten(0, 1)
 
 
 def textbook_loss(poses: Tensor, reconstruction: Tensor, image: Tensor, target: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from capsmed.engines.train import train
 from capsmed.errors import CheckpointError, ConfigError
 from capsmed.handlers.checkpoint import read
 from capsmed.networks import CapsNet, TrainingWrapper
+from capsmed.networks.tuning import fastest
 from tests.engines.blobs import tiny
 
 CPU = torch.device("cpu")
@@ -66,6 +67,39 @@ def test_a_damaged_choice_is_named(tmp_path):
         chosen(tmp_path)
 
 
+STEM = "encoder.stages.0.0"
+WRONG = {
+    "another version": ({"schema_version": 2}, r"got schema_version 2 instead of 1"),
+    "no version": ({"schema_version": None}, r"got schema_version None instead of 1"),
+    "a word for a flag": ({"channels_last": "no"}, r"got channels_last 'no'"),
+    "an unknown name": ({"convolutions": {"nope": "spectral"}}, r"got 'nope', which is no conv"),
+    "another module": ({"convolutions": {"encoder": "direct"}}, r"got 'encoder', which is no"),
+    "an unknown way": ({"convolutions": {STEM: "quick"}}, r"got 'quick' for the convolution 'enc"),
+    "a list of ways": ({"convolutions": [STEM]}, r"got a damaged file"),
+    "no number": ({"gain": {STEM: float("nan")}}, r"got gain \{'encoder"),
+    "a number too large": ({"gain": {STEM: 10**400}}, r"got a damaged file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_choice_that_cannot_be_meant_is_named_with_what_to_do(case, tmp_path):
+    chosen(tmp_path, convolutions="spectral")
+    path, (change, message) = tmp_path / acceleration.FILE, WRONG[case]
+    content = json.loads(path.read_text(encoding="utf-8")) | change
+    path.write_text(json.dumps(content), encoding="utf-8")
+    advice = "; delete the fold's folder and resume the run"
+    with pytest.raises(CheckpointError, match=r"\.json: expected how .*" + message) as told:
+        chosen(tmp_path)
+    assert str(told.value).endswith(advice) and "\n" not in str(told.value)
+
+
+def test_without_a_folder_the_choice_is_made_anew_and_written_nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for layout in (True, False):
+        assert chosen(None, convolutions="spectral", channels_last=layout).channels_last == layout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_spectral_is_refused_where_no_kernel_is_large_enough(tmp_path):
     with pytest.raises(ConfigError, match=r"training\.convolutions: expected a network with a"):
         chosen(tmp_path, kernel=3, convolutions="spectral")
@@ -75,7 +109,7 @@ def test_spectral_is_refused_where_no_kernel_is_large_enough(tmp_path):
     ("direct", "way"), [(1.0, "direct"), (1.1, "direct"), (1.3, "spectral"), (0.5, "direct")]
 )
 def test_another_way_is_taken_only_where_it_clearly_pays(direct, way):
-    assert convolution_choice.fastest({"a": {"direct": direct, "spectral": 1.0}}) == {"a": way}
+    assert fastest({"a": {"direct": direct, "spectral": 1.0}}) == {"a": way}
 
 
 def test_what_was_measured_once_is_read_from_the_cache(tmp_path, monkeypatch):
@@ -88,10 +122,32 @@ def test_what_was_measured_once_is_read_from_the_cache(tmp_path, monkeypatch):
     content["seconds"] = {name: {"direct": 3.0, "spectral": 1.0} for name in content["seconds"]}
     path.write_text(json.dumps(content), encoding="utf-8")
     found = decide(tmp_path / "fit", Training(), wrapper(), SHAPE, CPU)
-    assert found.lines() == [
-        "convolution encoder.stages.0.0: spectral, 3.0x as fast as the direct one here"
-    ]
+    assert found.lines() == [f"convolution {STEM}: spectral, 3.0x as fast as the direct one here"]
     assert convolution_choice.measured(wrapper().network, image, "bfloat16") != content["seconds"]
+
+
+DAMAGES = {
+    "half a file": lambda text: text[: len(text) // 2],
+    "a list": lambda text: "[]",
+    "nested too deep": lambda text: "[" * 100_000,
+    "of another processor": lambda text: text.replace('"processor": "', '"processor": "no '),
+    "a number too large": lambda text: text.replace('"direct": ', '"direct": ' + "9" * 400),
+    "a negative time": lambda text: text.replace('"direct": ', '"direct": -'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_times_in_the_cache_are_measured_anew(damage, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAPSMED_CACHE", str(tmp_path))
+    monkeypatch.setenv("CAPSMED_CACHE_GB", "1")
+    network, image = wrapper().network, torch.rand(SHAPE)
+    convolution_choice.measured(network, image, "float32")
+    (path,) = (tmp_path / "convolutions").iterdir()
+    text = DAMAGES[damage](path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+    found = convolution_choice.measured(network, image, "float32")
+    assert set(found) == {STEM} and 0 < found[STEM]["direct"] < 60
+    assert json.loads(path.read_text(encoding="utf-8"))["seconds"] == found
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -129,7 +185,7 @@ def test_a_checkpoint_of_an_optimiser_that_was_not_fused_goes_on_as_it_began():
 def test_without_a_compiler_one_line_says_what_to_do(monkeypatch):
     monkeypatch.setattr(torch, "compile", missing)
     with pytest.raises(ConfigError, match=r"training\.compile: expected a compiler .*No C\+\+"):
-        acceleration.prepare(Training(compile=True), CPU)
+        acceleration.check_compiler(Training(compile=True), CPU)
 
 
 def missing(call):

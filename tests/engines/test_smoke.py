@@ -8,6 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from capsmed.cli import main
+from capsmed.engines import acceleration
 from capsmed.engines.build import build_network
 from capsmed.engines.fits import list_fits
 from capsmed.engines.run_data import read_data
@@ -30,6 +31,30 @@ def test_eight_cases_are_learnt_and_nothing_is_written(blobs, tmp_path, monkeypa
     assert result.sentence.startswith(f"smoke: 8 of 8 right after {result.steps} steps, ")
     assert "constant learning rate 0.01" in result.sentence
     assert files(tmp_path) == set() and files(blobs.parent) == before
+
+
+def test_nothing_of_an_earlier_training_in_this_folder_is_obeyed(blobs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fold = Path("repeat-0/seed-0/fold-0")
+    fold.mkdir(parents=True)
+    (fold / acceleration.FILE).write_text("not for a smoke", encoding="utf-8")
+    assert smoke(tiny(str(blobs), **QUICK), base=blobs.parent).passed
+    assert files(Path(fold)) == {fold / acceleration.FILE}
+
+
+@pytest.mark.parametrize("way", ["auto", "spectral"])
+def test_how_it_computes_is_kept_nowhere_and_measured_never(way, blobs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"CAPSMED_CACHE": str(tmp_path), "CAPSMED_CACHE_GB": "1"}.items():
+        monkeypatch.setenv(name, value)
+    experiment = tiny(
+        str(blobs),
+        network=QUICK["network"] | {"kernel_sizes": [5]},
+        training={"convolutions": way, "channels_last": True},
+        optimizer=QUICK["optimizer"],
+    )
+    assert smoke(experiment, base=blobs.parent).passed
+    assert not (tmp_path / "repeat-0").exists() and not (tmp_path / "convolutions").exists()
 
 
 def test_a_smaller_training_part_is_taken_whole(tmp_path):

@@ -15,7 +15,7 @@ from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
-from capsmed.engines import components
+from capsmed.engines import acceleration, components
 from capsmed.engines.evaluate import find_fits, load_network
 from capsmed.engines.finish import Labels
 from capsmed.engines.fits import Fit
@@ -76,6 +76,7 @@ def reopen(
     loaded = config.load_run(folder.path)
     experiment = loaded.experiment
     components.check_components(experiment, allow_import)
+    acceleration.prepare(experiment.training, device)
     fits = _of_one_seed(find_fits(folder, experiment), experiment, seed)
     shown, labels = _shown(fits, fold), Labels.read(folder)
     networks = {fit: load_network(fit, experiment, labels, device).network for fit in fits}
