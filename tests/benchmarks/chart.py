@@ -26,15 +26,16 @@ def ratios(results: dict[str, dict[str, Any]]) -> str:
 def _panel(axes: Axes, result: dict[str, Any]) -> None:
     rows = result["rows"]
     values = [row["ratio"] for row in rows]
-    ours = [row["name"].startswith("capsmed") for row in rows]
+    ours = [row["name"].split(": ")[-1].startswith("capsmed") for row in rows]
     colours = [MODEL if own else QUIET for own in ours]
     axes.barh(range(len(rows)), values, height=0.62, color=colours)
     for place, row in enumerate(rows):
-        axes.text(row["ratio"], place, f"  {_label(row)}", va="center", fontsize=8)
+        where = (row["ratio"] + 0.01 * max(values), place)
+        axes.text(*where, _label(row), va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.45 * max(values))
-    axes.set_title(result["title"])
+    axes.set_title(result["title"].partition(":")[0] + ", times ours")
     axes.tick_params(axis="y", length=0)
     axes.set_xticks([])
     plain(axes)
