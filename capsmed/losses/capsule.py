@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from capsmed.losses.class_weights import Weights
@@ -59,8 +58,8 @@ class CapsuleLoss(nn.Module):
                 ``image``; or the scores alone, ``[batch, classes]``.
             target: class indices or multi-hot, see `MarginLoss`.
         """
-        terms = torch.stack(list(self.terms(output, target).values()))
-        return reduce(terms.sum(0), self.reduction)
+        margin, *others = self.terms(output, target).values()
+        return reduce(sum(others, margin), self.reduction)
 
     def terms(self, output: Tensor | Mapping[str, Tensor], target: Tensor) -> dict[str, Tensor]:
         """The weighted parts that the loss is the sum of, one value a sample ``[batch]``.

@@ -93,18 +93,16 @@ def count_classes(loss: nn.Module, cases: Sequence[int]) -> None:
             module.count(cases)
 
 
-def of_each_class(true: Tensor, weights: Tensor | None) -> Tensor:
-    """Weights ``[batch, classes]`` (or one that broadcasts) of the terms of a sum over classes.
+def of_each_class(true: Tensor, weights: Tensor) -> Tensor:
+    """Weights ``[batch, classes]`` of the terms of a sum over classes.
 
     A true class has its own weight; every other class has the mean weight of the sample's true
     classes, one where it has none. So a sample of one class weighs as its class does.
 
     Args:
         true: multi-hot rows ``[batch, classes]``.
-        weights: ``[classes]`` or None.
+        weights: ``[classes]``.
     """
-    if weights is None:
-        return true.new_ones(())
     own = true * weights
     number = true.sum(1, keepdim=True)
     others = torch.where(number > 0, own.sum(1, keepdim=True) / number.clamp_min(1), 1.0)

@@ -86,10 +86,13 @@ class MarginLoss(nn.Module):
         lengths = scores_of(output)
         classes = lengths.shape[1]
         true = multi_hot(target, classes).to(lengths.dtype)
-        present = true * self._term(self.m_plus - lengths, self.m_plus)
-        absent = (1 - true) * self._term(lengths - self.m_minus, 1 - self.m_minus)
-        per_class = present + self.down_weight * absent
-        per_class = per_class * of_each_class(true, self.class_weights(classes))
+        present, absent = true, (1 - true) * self.down_weight
+        class_weights = self.class_weights(classes)
+        if class_weights is not None:
+            weights = of_each_class(true, class_weights)
+            present, absent = present * weights, absent * weights
+        per_class = present * self._term(self.m_plus - lengths, self.m_plus)
+        per_class = per_class + absent * self._term(lengths - self.m_minus, 1 - self.m_minus)
         paper = self.weighting == "paper"
         return reduce(per_class.sum(1) if paper else per_class.mean(1) / 2, self.reduction)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def scores_of(output: Tensor | Mapping[str, Tensor]) -> Tensor:
@@ -41,7 +40,8 @@ def multi_hot(target: Tensor, classes: int) -> Tensor:
     on_cpu = indices.device.type == "cpu" and not torch.compiler.is_compiling()
     if on_cpu and indices.numel():  # elsewhere reading the values would hold the step up
         _check_range(indices, classes)
-    return F.one_hot(indices, classes).float()
+    rows = torch.zeros(len(indices), classes, device=indices.device)
+    return rows.scatter_(1, indices.unsqueeze(1), 1.0)
 
 
 def _check_range(indices: Tensor, classes: int) -> None:

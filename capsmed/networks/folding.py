@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from capsmed.networks.layers.hooks import hooked
 from capsmed.networks.layers.inference_conv import InferenceConv
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -61,7 +62,7 @@ def _prepare(network: nn.Module) -> None:
     }
     for name in _separate(network, _graphs(network)):
         layer: Any = network.get_submodule(name)
-        if name and InferenceConv.takes(layer) and not _hooked(layer):
+        if name and InferenceConv.takes(layer) and not hooked(layer):
             _replace(network, name, InferenceConv(layer, relu=name in relu))
             if name in relu:
                 _replace(network, relu[name], nn.Identity())
@@ -86,7 +87,7 @@ def _neighbours(network: nn.Module) -> Iterator[tuple[str, str]]:
         for first, second in _edges(module, graph):
             names = [f"{name}.{part}".strip(".") for part in (first, second)]
             layers = [network.get_submodule(each) for each in names]
-            if separate.issuperset(names) and not any(map(_hooked, layers)):
+            if separate.issuperset(names) and not any(map(hooked, layers)):
                 yield names[0], names[1]
 
 
@@ -152,10 +153,6 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 def _is_chain(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-
-
-def _hooked(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _replace(network: nn.Module, name: str, module: nn.Module) -> None:

@@ -1,5 +1,8 @@
 """Contestants that take turns in one process, so that a slow moment of the machine hits them all.
 
+Each round has an order of its own: what ran before a step leaves the caches and the processor's
+clock to it, and a fixed order would give each contestant the same predecessor every time.
+
 A benchmark is a module of this folder whose docstring says what it measures and which has
 
     contestants(fast: bool = False) -> list[Contestant]     the first is ours; fast: tiny sizes
@@ -13,6 +16,7 @@ A benchmark is a module of this folder whose docstring says what it measures and
 from __future__ import annotations
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -77,10 +81,10 @@ class Bar:
 
 
 def contest(contestants: Sequence[Contestant], rounds: int = 7, warmup: int = 2) -> list[Timing]:
-    """Build all, then time one step of each in turn, round after round: A B C A B C.
+    """Build all, then time one step of each in turn, round after round: A B C, B A C, ...
 
     Args:
-        contestants: in the order of the rows.
+        contestants: in the order of the rows; the orders of the rounds are the same in each run.
         rounds: timed steps of each.
         warmup: rounds before that.
     """
@@ -89,14 +93,15 @@ def contest(contestants: Sequence[Contestant], rounds: int = 7, warmup: int = 2)
         listener.get()(f"building {contestant.name}")
         steps.append(contestant.build())
     seconds: list[list[float]] = [[] for _ in steps]
+    shuffled = random.Random(0)
     gc.collect()  # not between steps: with MONAI loaded it takes longer than many a step
     for number in range(warmup + rounds):
-        for contestant, step, found in zip(contestants, steps, seconds, strict=True):
-            what = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
-            listener.get()(f"{what}: {contestant.name}")
-            taken = timed(step)
+        what = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
+        for place in shuffled.sample(range(len(steps)), len(steps)):
+            listener.get()(f"{what}: {contestants[place].name}")
+            taken = timed(steps[place])
             if number >= warmup:
-                found.append(taken)
+                seconds[place].append(taken)
     return [Timing(c.name, tuple(found)) for c, found in zip(contestants, seconds, strict=True)]
 
 

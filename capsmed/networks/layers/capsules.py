@@ -17,6 +17,7 @@ from capsmed.networks.blocks.options import (
     named,
     resolve_padding,
 )
+from capsmed.networks.layers.pointwise import convolve
 from capsmed.networks.layers.squash import lengths, squash
 from capsmed.networks.layers.votes import LinearVotes, exporting
 from capsmed.networks.registry import RoutingSpec, build_routing
@@ -81,7 +82,7 @@ class PrimaryCapsules(nn.Module):
         Args:
             features: ``[batch, in_channels, ...]``.
         """
-        maps = self.norm(self.conv(features))
+        maps = self.norm(convolve(self.conv, features))
         components = maps.unflatten(1, (self.dim, self.types)).flatten(2)
         return squash(components, dim=1).transpose(1, 2)
 

@@ -48,8 +48,18 @@ def mix(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:
 
 def agreement(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
     """``a(ij) = <u(i) W(ij), v(j)>`` by plain operators -> ``[batch, out, in]``."""
+    return _agreement(poses, weight, mixed).transpose(0, 1)
+
+
+def attention(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
+    """Softmax of `agreement` over the higher capsules, which lie outermost in memory."""
+    return _agreement(poses, weight, mixed).softmax(0).transpose(0, 1)
+
+
+def _agreement(poses: Tensor, weight: Tensor, mixed: Tensor) -> Tensor:
+    """`agreement` as ``[out, batch, in]``."""
     pulled = torch.bmm(mixed.transpose(0, 1), weight.flatten(2))
-    return (pulled.unflatten(2, weight.shape[2:]) * poses).sum(2).transpose(0, 1)
+    return (pulled.unflatten(2, weight.shape[2:]) * poses).sum(2)
 
 
 def mix_in_blocks(poses: Tensor, weight: Tensor, couplings: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from capsmed.networks.layers.hooks import hooked
 from capsmed.networks.layers.spectral import (
     Geometry,
     SpectralConvolution,
@@ -93,8 +94,7 @@ def replaceable(conv: Any) -> bool:
     """
     if type(conv) not in (nn.Conv2d, nn.Conv3d, SpectralConv2d, SpectralConv3d):
         return False
-    hooks = (conv._forward_hooks, conv._forward_pre_hooks)
-    if any(hooks) or conv._backward_hooks or conv._backward_pre_hooks:
+    if hooked(conv):
         return False
     return bool(conv.groups == 1 and set(conv.dilation) == {1} and conv.padding_mode == "zeros")
 

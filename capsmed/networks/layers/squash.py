@@ -34,6 +34,30 @@ def squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
     return vectors * ((squared + eps).sqrt() / (1 + squared))
 
 
+def squash_with_lengths(vectors: Tensor, eps: float = 1e-8) -> tuple[Tensor, Tensor]:
+    r"""`squash` along the last axis, and the lengths of its results.
+
+    .. math:: |v| = \frac{|s|^2}{1 + |s|^2}
+
+    Taken from the sum of squares that squash needs anyway. Where a loss asks for lengths alone, as
+    the margin loss does, the gradient then goes neither through the vectors nor through a root.
+
+    Args:
+        vectors: ``[..., dim]``.
+        eps: see `squash`; the lengths are those for 0.
+
+    Returns:
+        Vectors of the same shape, and their lengths ``[...]``.
+
+    >>> import torch
+    >>> squash_with_lengths(torch.tensor([3.0, 4.0]))[1].item()  # 25 / 26
+    0.961538...
+    """
+    squared = (vectors * vectors).sum(-1, keepdim=True)
+    shares = 1 + squared
+    return vectors * ((squared + eps).sqrt() / shares), (squared / shares).squeeze(-1)
+
+
 def exponential_squash(vectors: Tensor, dim: int = -1, eps: float = 1e-8) -> Tensor:
     r"""Scale each vector to a length below one, more steeply near zero than `squash`.
 

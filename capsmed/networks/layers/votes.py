@@ -143,9 +143,12 @@ class LinearVotes(Votes):
 
     def attention(self, poses: Tensor) -> Tensor:
         """See `Votes.attention`; without gradients the softmax takes the agreements' place."""
+        if type(self).share is not Votes.share:
+            return self.share(self.agreement(poses))
+        if self._plain:
+            return contraction.attention(self._columns, self.weight, poses)
         agreements = self.agreement(poses)
-        lasting = self._plain or torch.is_grad_enabled()
-        if lasting or type(self).share is not Votes.share:
+        if torch.is_grad_enabled():
             return self.share(agreements)
         return contraction.softmax_in_place(agreements)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.layers.squash import lengths, squash
+from capsmed.networks.layers.squash import squash, squash_with_lengths
 from capsmed.networks.layers.votes import Votes
 from capsmed.networks.routing.base import Gradient, IterativeRouting
 
@@ -59,7 +59,7 @@ class DynamicRouting(IterativeRouting):
         """See `BaseRouting.couplings`."""
         total = couplings = None
         for _ in range(self.iterations - 1):
-            poses = self._poses(votes, couplings)
+            poses = squash(self._sum(votes, couplings))
             total = poses if total is None else total + poses
             couplings = None  # its memory serves the next
             couplings = self._attention(votes, total)
@@ -67,16 +67,15 @@ class DynamicRouting(IterativeRouting):
 
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `BaseRouting.settle`."""
-        poses = self._poses(votes, couplings)
-        return poses, lengths(poses)
+        return squash_with_lengths(self._sum(votes, couplings))
 
     def _attention(self, votes: Votes, poses: Tensor) -> Tensor:
         """Couplings for logits that are the votes' agreement with ``poses``."""
         return votes.attention(poses)
 
-    def _poses(self, votes: Votes, couplings: Tensor | None) -> Tensor:
+    def _sum(self, votes: Votes, couplings: Tensor | None) -> Tensor:
         mixed = votes.mix(couplings)
-        return squash(mixed if self.bias is None else mixed + self.bias)
+        return mixed if self.bias is None else mixed + self.bias
 
     def extra_repr(self) -> str:
         """The settings, for ``print(network)``."""

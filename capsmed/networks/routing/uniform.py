@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from capsmed.networks.layers.squash import lengths, squash
+from capsmed.networks.layers.squash import squash_with_lengths
 from capsmed.networks.layers.votes import Votes
 from capsmed.networks.routing.base import BaseRouting
 
@@ -33,5 +33,4 @@ class UniformRouting(BaseRouting):
 
     def settle(self, votes: Votes, couplings: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `BaseRouting.settle`."""
-        poses = squash(votes.mix(couplings))
-        return poses, lengths(poses)
+        return squash_with_lengths(votes.mix(couplings))
