@@ -170,6 +170,13 @@ def test_a_file_of_something_else_is_not_overwritten(text, tmp_path) -> None:
     assert (tmp_path / "results.json").read_text() == text
 
 
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(main, ["growth", "--out", str(tmp_path / "file" / "results")])
+    assert done.exit_code == 1 and "cannot be written" in done.output
+    assert "growth:" not in done.output
+
+
 def test_a_table_leaves_out_what_nobody_measured() -> None:
     found = row(Contestant("A", lambda: int), Timing("A", (0.5,)), ours_s=0.25, sgemm=1.0)
     assert table.row_table([found]).splitlines() == [

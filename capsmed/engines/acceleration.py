@@ -94,7 +94,6 @@ def decide(
 
     Raises:
         CheckpointError: the file is damaged, or of another network.
-        ConfigError: ``training.convolutions`` is spectral, and nothing can be computed so.
     """
     chosen: list[Any] = [None]
     if idist.get_rank() == 0:
@@ -137,22 +136,12 @@ def _choose(
         layout = device.type == "cuda" and len(shape) == 4
     image = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0)).to(device)
     if training.convolutions == "spectral":
-        return Acceleration(layout, _all_spectral(wrapper.network, image))
+        return Acceleration(layout, dict.fromkeys(candidates(wrapper.network, image), "spectral"))
     if training.convolutions == "direct" or device.type != "cpu" or training.compile:
         return Acceleration(layout)
     seconds = convolution_choice.measured(wrapper.network, image, training.precision)
     gain = {name: round(ways["direct"] / ways["spectral"], 2) for name, ways in seconds.items()}
     return Acceleration(layout, fastest(seconds), gain)
-
-
-def _all_spectral(network: nn.Module, image: torch.Tensor) -> dict[str, str]:
-    found = dict.fromkeys(candidates(network, image), "spectral")
-    if not found:
-        raise ConfigError(
-            "training.convolutions: expected a network with a kernel of 5 or more on every axis "
-            "for spectral, got one without; set it to auto"
-        )
-    return found
 
 
 def _read(path: Path, network: nn.Module) -> Acceleration:
@@ -200,6 +189,24 @@ def prepare(training: Training, device: torch.device) -> None:
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if training.tf32 else "highest")
         torch.backends.cudnn.allow_tf32 = training.tf32
+
+
+def check_convolutions(training: Training, network: nn.Module, shape: Sequence[int]) -> None:
+    """Refuse ``training.convolutions: spectral`` for a network in which it changes nothing.
+
+    Args:
+        training: the configuration's section.
+        network: as it will be trained.
+        shape: ``[channels, ...]`` of an image.
+
+    Raises:
+        ConfigError: none of its convolutions can be computed so.
+    """
+    if training.convolutions == "spectral" and not candidates(network, torch.zeros(1, *shape)):
+        raise ConfigError(
+            "training.convolutions: expected a network with a kernel of 5 or more on every axis "
+            "for spectral, got one without; set it to auto"
+        )
 
 
 def check_compiler(training: Training, device: torch.device) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from capsmed.config import Component, Experiment
-from capsmed.engines import components, weights
+from capsmed.engines import acceleration, components, weights
 from capsmed.engines.fits import ORDINARY_HEAD
 from capsmed.engines.shortage import one_line
 from capsmed.engines.weights import Taken
@@ -107,8 +107,9 @@ def check_fit(experiment: Experiment, base: Path) -> None:
         base: folder that a relative path of its weights is relative to.
 
     Raises:
-        ConfigError: a network does not fit the patches, its loss does not fit its scores, or it
-            has no part of a name in ``training.freeze``, ``training.lr_scale`` or ``weights``.
+        ConfigError: a network does not fit the patches, its loss does not fit its scores, it has no
+            part of a name in ``training.freeze``, ``training.lr_scale`` or ``weights``, or no
+            convolution of the kind that ``training.convolutions`` wants.
         CheckpointError: the weights' file cannot be used.
     """
     _check_balance(experiment)
@@ -130,6 +131,10 @@ def check_fit(experiment: Experiment, base: Path) -> None:
                 f"loss: expected one for scores that are {kind}, as {component.name} gives, got "
                 f"{loss.name}; use {'cross_entropy' if kind == 'logits' else 'capsule'}"
             )
+        if model == experiment.network.name:
+            patch = experiment.patch
+            shape = (patch.channels, *patch.size)
+            acceleration.check_convolutions(experiment.training, wrapper.network, shape)
 
 
 def build_network(component: Component, experiment: Experiment, num_classes: int) -> nn.Module:

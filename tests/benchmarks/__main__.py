@@ -54,7 +54,7 @@ def run(
     names: tuple[str, ...], rounds: int | None, fast: bool, folder: Path, console: Console
 ) -> None:
     """Measure the benchmarks one after the other, each in its own process, keeping each at once."""
-    suite.kept(folder)  # a file of something else there is better told before than after
+    suite.start(folder)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for number, name in enumerate(names, 1):

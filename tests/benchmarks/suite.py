@@ -82,13 +82,26 @@ def lines(name: str, result: dict[str, Any]) -> list[str]:
     return list(getattr(module(name), "lines", lambda result: [])(result))
 
 
+def start(folder: Path) -> None:
+    """See before anything is measured that results can be kept in ``folder``.
+
+    Raises:
+        CapsmedError: it cannot be written to, or holds a file of something else.
+    """
+    _write(folder, kept(folder))
+
+
 def keep(folder: Path, name: str, result: dict[str, Any]) -> dict[str, Any]:
     """Put a result beside the others of ``folder`` and return all, by benchmark."""
     results = kept(folder)
     results[name] = result
     results = {name: results[name] for name in NAMES if name in results}
-    atomic.write_json(folder / "results.json", {"schema_version": VERSION, "benchmarks": results})
+    _write(folder, results)
     return results
+
+
+def _write(folder: Path, results: dict[str, Any]) -> None:
+    atomic.write_json(folder / "results.json", {"schema_version": VERSION, "benchmarks": results})
 
 
 def kept(folder: Path) -> dict[str, Any]:

@@ -100,9 +100,15 @@ def test_without_a_folder_the_choice_is_made_anew_and_written_nowhere(tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_spectral_is_refused_where_no_kernel_is_large_enough(tmp_path):
+def test_spectral_without_a_large_kernel_is_refused_before_data_are_read(tmp_path):
+    experiment = tiny("no.csv", training={"epochs": 1, "convolutions": "spectral"})
     with pytest.raises(ConfigError, match=r"training\.convolutions: expected a network with a"):
-        chosen(tmp_path, kernel=3, convolutions="spectral")
+        train(experiment, base=tmp_path, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_network_without_large_kernels_is_computed_directly(tmp_path):
+    assert chosen(tmp_path, kernel=3, convolutions="spectral").plain
 
 
 @pytest.mark.parametrize(
