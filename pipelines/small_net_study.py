@@ -66,7 +66,12 @@ def main(out: Path, fast: bool = False) -> Path:
     sets = {"lung": ["evaluation.baselines=[]", SEEDS["lung"], *lung]}
     if "CAPSMED_DATA" in os.environ:
         limit = [*FAST, "data.limit=40"] if fast else []
-        sets["luna16"] = [*_validation_only(out), "evaluation.baselines=[]", SEEDS["luna16"], *limit]
+        sets["luna16"] = [
+            *_validation_only(out),
+            "evaluation.baselines=[]",
+            SEEDS["luna16"],
+            *limit,
+        ]
     else:
         print("luna16 is left out: CAPSMED_DATA does not name the folder of its data")
     rows = [row for name, changes in sets.items() for row in _pair(out, name, changes)]

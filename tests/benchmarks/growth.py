@@ -38,24 +38,30 @@ class Axis:
 
     Attributes:
         name: what grows.
-        sizes: its sizes.
+        sizes: its sizes, timed; the small ones may cost too little to be fitted.
         at: layer's sizes and batch for one of them.
+        fewer: further, smaller sizes whose memory alone is measured.
     """
 
     name: str
     sizes: tuple[int, ...]
     at: Callable[[int], tuple[Sizes, int]]
+    fewer: tuple[int, ...] = ()
 
 
+INPUTS, CLASSES, SAMPLES = "input capsules", "classes", "batch"
 AXES = (
-    Axis("input capsules", (288, 576, 1152, 2304, 4608), lambda n: ((n, 10, 8, 16), 128)),
-    Axis("classes", (16, 32, 64, 128, 256), lambda n: ((1152, n, 8, 16), 32)),
-    Axis("batch", (64, 128, 256, 512, 1024), lambda n: ((1152, 10, 8, 16), n)),
+    Axis(INPUTS, (288, 576, 1152, 2304, 4608), lambda n: ((n, 10, 8, 16), 128)),
+    Axis(CLASSES, (16, 32, 64, 128, 256, 512), lambda n: ((1152, n, 8, 16), 32), (4, 8)),
+    Axis(SAMPLES, (64, 128, 256, 512, 1024, 2048), lambda n: ((1152, 10, 8, 16), n)),
 )
 TINY_AXES = (
-    Axis("input capsules", (32, 64), lambda n: ((n, 4, 2, 3), 3)),
-    Axis("classes", (4, 8), lambda n: ((64, n, 2, 3), 3)),
+    Axis(INPUTS, (32, 64), lambda n: ((n, 4, 2, 3), 3)),
+    Axis(CLASSES, (4, 8), lambda n: ((64, n, 2, 3), 3), (2,)),
 )
+#: Classes up to which the memory beside the arrays that everybody needs is to stay as it is; of
+#: more, the higher capsules themselves outgrow it.
+FEW_CLASSES = 64
 #: Sides of square images; the paper's two kernels of 9 need 17.
 SIDES, EMPTY_SIDE = (28, 40, 56, 80, 112), 17
 TINY_SIDES = (18, 20)
@@ -76,10 +82,11 @@ def sweep_layer(name: str, axis: Axis, rounds: int) -> dict[str, Any]:
     sizes = _fitting(name, axis)
     timings = contest([_layer(name, axis, number) for number in (1, *sizes)], rounds, warmup=1)
     found = _found(name, axis.name, (1, *sizes), timings)
-    for number, point in zip(sizes, found["points"], strict=True):
-        listener.get()(f"memory of {name}, {axis.name} {number}")
-        point |= memory(name, *axis.at(number))
-    return found
+    fewer = [{"size": number} for number in axis.fewer]
+    for point in [*fewer, *found["points"]]:
+        listener.get()(f"memory of {name}, {axis.name} {point['size']}")
+        point |= memory(name, *axis.at(point["size"]))
+    return found | {"fewer": fewer}
 
 
 def sweep_network(rounds: int, fast: bool) -> dict[str, Any]:
@@ -157,16 +164,23 @@ def bars(result: dict[str, Any]) -> list[Bar]:
         fit = sweep["fit"] or {"exponent": float("nan"), "span": 1.0}
         found.append(Bar(f"exponent in {sweep['axis']}", fit["exponent"], 1.05, most=True))
         found.append(Bar(f"range of that fit in {sweep['axis']}", fit["span"], SPAN))
-        if sweep["axis"] == "classes":
-            what = "memory beyond gradients and couplings in classes, ± from the middle"
+        if sweep["axis"] == CLASSES:
+            few = f"{_few(sweep)[0]['size']} to {_few(sweep)[-1]['size']}"
+            what = f"memory beyond gradients and couplings, {few} classes, ± from the middle"
             found.append(Bar(what, spread(sweep), 0.1, most=True))
     return found
 
 
 def spread(sweep: dict[str, Any]) -> float:
     """How far the memory beyond gradients and couplings goes from its middle, as a share."""
-    beyond = [point["beyond_bytes"] for point in sweep["points"]]
+    beyond = [point["beyond_bytes"] for point in _few(sweep)]
     return (max(beyond) - min(beyond)) / (max(beyond) + min(beyond))
+
+
+def _few(sweep: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points of at most `FEW_CLASSES` classes."""
+    listed: list[dict[str, Any]] = [*sweep["fewer"], *sweep["points"]]
+    return [point for point in listed if point["size"] <= FEW_CLASSES]
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -177,14 +191,17 @@ def lines(result: dict[str, Any]) -> list[str]:
         fit = sweep["fit"]
         told = [f"{fit['exponent']:.3f}", f"{fit['span']:.3g}"] if fit else ["too few", ""]
         fits.append([sweep["name"], sweep["axis"], duration(sweep["empty_s"]), *told])
-        for point in sweep["points"]:
-            cells = [duration(point["median_s"]), size(point["peak_bytes"])]
+        for point in [*sweep.get("fewer", []), *sweep["points"]]:
+            timed = duration(point["median_s"]) if "median_s" in point else ""
+            cells = [timed, size(point["peak_bytes"])]
             cells += [size(point.get(key)) for key in ("beyond_bytes", "couplings_bytes")]
             points.append([sweep["name"], f"{sweep['axis']} {point['size']:,}", *cells])
-    full = next(s for s in result["sweeps"] if (s["name"], s["axis"]) == (FULL, "classes"))
+    full = next(s for s in result["sweeps"] if (s["name"], s["axis"]) == (FULL, CLASSES))
     return [
         "For information: with the full gradient, memory beyond gradients and the couplings of "
-        f"all {PASSES} passes stays within ± {spread(full):.1%} of its middle in classes.",
+        f"all {PASSES} passes stays within ± {spread(full):.1%} of its middle up to "
+        f"{FEW_CLASSES} classes. Of hundreds of classes the higher capsules themselves, batch x "
+        "classes x components, are more than all else that is beyond gradients and couplings.",
         markdown(["", "grows", "empty", "exponent", "range of sizes"], fits),
         markdown(head, points),
     ]

@@ -2,8 +2,9 @@
 
 Forward, loss, backward and fused AdamW of the default nodule network, of two CNNs of 3x3x3 kernels
 and as many parameters (on its encoder, in linear layers or in a fourth stage), and of MONAI's
-ResNet-18, each on the same patches; freed memory is kept, as in training. The geometry of published
-3D capsule code, 9x9x9 kernels and 256 channels, is measured on one patch, alone, after the others.
+ResNet-18 and DenseNet121, each on the same patches; freed memory is kept, as in training. The
+geometry of published 3D capsule code, 9x9x9 kernels and 256 channels, is measured on one patch,
+alone, after the others.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ Size = tuple[int, int, int]
 Build = Callable[[Size], nn.Module]
 ROUNDS = 25  # of steps of few milliseconds
 SIZE, BATCH = (32, 32, 32), 16
-TINY, TINY_BATCH = (12, 13, 14), 3
+TINY, TINY_BATCH = (32, 33, 34), 2  # DenseNet121 halves five times
 OURS, DECODED = "capsmed nodule_capsnet", "capsmed nodule_capsnet, with decoder"
 CNN, RESNET = "CNN of 3x3x3 kernels, as many parameters", "MONAI ResNet-18 3D"
+DENSENET = "MONAI DenseNet121 3D"
 CONVOLUTIONAL = "CNN, as many parameters, all in its convolutions"
 PUBLISHED = "published 3D capsules, 9x9x9 kernels, 256 channels"
 
@@ -71,12 +73,13 @@ NETWORKS: dict[str, Build] = {
     CNN: small_cnn,
     CONVOLUTIONAL: convolutional_cnn,
     RESNET: lambda size: BackboneClassifier(3, 1, 2, size, backbone="resnet18"),
+    DENSENET: lambda size: BackboneClassifier(3, 1, 2, size, backbone="densenet121"),
     DECODED: lambda size: NoduleCapsNet(3, 1, 2, size, decoder="dense"),
 }
 
 
 def contestants(fast: bool = False) -> list[Contestant]:
-    """Ours, the CNNs, ResNet-18, and ours with its decoder."""
+    """Ours, the CNNs, ResNet-18, DenseNet121, and ours with its decoder."""
     size, batch = (TINY, TINY_BATCH) if fast else (SIZE, BATCH)
     return [_contestant(name, build, size, batch) for name, build in NETWORKS.items()]
 
