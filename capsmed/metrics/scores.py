@@ -23,16 +23,23 @@ def auc(positive: np.ndarray, score: np.ndarray) -> float:
 
 
 def placements(positive: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Share of the *other* class that each case is ranked rightly against, ties half; [n].
+    """Share of the *other* class that each case is ranked rightly against, ties half.
 
     The mean over positives and the mean over negatives are both the AUC (DeLong et al. 1988).
+
+    Args:
+        positive: [n] true where the case is of the positive class.
+        score: [n], or [n, scores] for several at once.
+
+    Returns:
+        Shaped as ``score``.
     """
     positive = np.asarray(positive, bool)
     score = np.asarray(score, float)
-    below = rankdata(score)
-    own = np.empty(len(score))
-    own[positive] = rankdata(score[positive])
-    own[~positive] = rankdata(score[~positive])
+    below = rankdata(score, axis=0)
+    own = np.empty(score.shape)
+    own[positive] = rankdata(score[positive], axis=0)
+    own[~positive] = rankdata(score[~positive], axis=0)
     share = below - own
     share[positive] /= max((~positive).sum(), 1)
     share[~positive] = 1 - share[~positive] / max(positive.sum(), 1)

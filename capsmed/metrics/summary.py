@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from capsmed.metrics.delong_runs import difference_of_runs, interval_of_runs
 from capsmed.metrics.estimate import Estimate, average, difference, resample
 from capsmed.metrics.intervals import bca, percentile
 from capsmed.metrics.sample import estimates, sample_of
@@ -43,7 +44,8 @@ def summarise(
     """Metrics of one model with intervals: the "model" entry of metrics.json.
 
     The value is the mean over (repeat, seed) of the metric on the pooled out-of-fold
-    predictions. Each of its intervals names its method; see docs/reference/metrics.md.
+    predictions. Each of its intervals names its method; see docs/reference/metrics.md. The AUC has
+    a second one without resampling, ``auc_delong``, or None (`interval_of_runs`).
 
     Args:
         predictions: rows of one model: repeat, seed, fold, case_id, label, prob_<class>..., and
@@ -70,6 +72,7 @@ def summarise(
         **_counts(predictions, units),
         **({"name": str(names[0])} if len(names) else {}),
         **_metrics(overall, units, plan),
+        "auc_delong": interval_of_runs(predictions, units, plan.classes, positive, confidence),
         "per_seed": per_seed,
         "per_fold": _per_fold(runs, per_seed, units, plan),
     }
@@ -136,7 +139,8 @@ def auc_difference(
     resampled with all runs of both models together. Arguments as for `summarise`.
 
     Returns:
-        ``value``, ``low``, ``high``, ``method`` and ``n_cases``.
+        ``value``, ``low``, ``high``, ``method`` and ``n_cases``; and ``delong``, the same interval
+        without resampling with its ``p``, or None (`difference_of_runs`).
 
     Raises:
         ValueError: as `summarise`.
@@ -230,10 +234,13 @@ def _paired(
     model = model[model["case_id"].isin(shared)]
     baseline = baseline[baseline["case_id"].isin(shared)]
     if not shared:
-        return {"value": None, "low": None, "high": None, "method": "undefined: no shared case"}
+        undefined = {"value": None, "low": None, "high": None, "delong": None}
+        return {**undefined, "method": "undefined: no shared case"}
     units = units_of(model, cohort)
     first, second = (_runs(rows, units, plan)[0]["auc"] for rows in (model, baseline))
     result = _interval("auc", difference(first, second), units, plan)
     resampled = "bootstrap" in result["method"]
     method = f"paired {result['method']}" if resampled else f"unpaired, from {result['method']}s"
-    return {**result, "method": method, "n_cases": len(shared)}
+    label = plan.classes[plan.positive]
+    delong = difference_of_runs(model, baseline, units, plan.classes, label, plan.confidence)
+    return {**result, "method": method, "n_cases": len(shared), "delong": delong}

@@ -42,6 +42,21 @@ def span(entry: dict[str, Any], percent: bool = False) -> str:
     return f"{value}{sign} ({low}{dash}{high})"
 
 
+def delong(entry: dict[str, Any] | None) -> str:
+    """The interval without resampling, of a difference with its p value; '' where there is none.
+
+    >>> delong({"low": -0.75, "high": 0.0, "p": 0.04951})
+    '−0.750 to 0.000, p = 0.050'
+    """
+    if entry is None:
+        return ""
+    low, high = (number(entry[key], 3) for key in ("low", "high"))
+    limits = f"{low}{' to ' if entry['low'] < 0 else '–'}{high}"
+    if "p" not in entry:
+        return limits
+    return f"{limits}, p {'< 0.001' if entry['p'] < 0.001 else '= ' + number(entry['p'], 3)}"
+
+
 def sentence(text: str) -> str:
     """A note with a capital and a full stop; '' stays ''."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""

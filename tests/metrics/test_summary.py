@@ -23,6 +23,42 @@ def test_the_value_is_the_mean_over_seeds_of_the_pooled_auc(tables):
     assert [e["seed"] for e in found["per_seed"]] == [0, 1, 2]
 
 
+def test_delong_stands_beside_the_bootstrap_and_agrees_with_it(tables):
+    found = summarise(*tables(cases=200, seeds=2), CLASSES, "malignant")
+    delong = found["auc_delong"]
+    assert delong["method"] == "DeLong over 200 patients on the logit scale"
+    assert delong["low"] == pytest.approx(found["auc"]["low"], abs=0.02)
+    assert delong["high"] == pytest.approx(found["auc"]["high"], abs=0.02)
+    assert delong["low"] < found["auc"]["value"] < delong["high"]
+
+
+def test_patients_with_several_cases_have_the_clustered_variance(tables):
+    found = summarise(*tables(cases=60, patients=30), CLASSES, "malignant", bootstrap=100)
+    assert found["auc_delong"]["method"].startswith(
+        "clustered DeLong (Obuchowski) over 30 patients"
+    )
+
+
+@pytest.mark.parametrize("why", ["three classes", "runs of other cases"])
+def test_without_a_common_ranking_there_is_no_delong(tables, why):
+    classes = ("a", "b", "c") if why == "three classes" else CLASSES
+    predictions, cohort = tables(classes=classes, seeds=2)
+    if why == "runs of other cases":
+        predictions = predictions.iloc[1:]
+    found = summarise(predictions, cohort, classes, classes[-1], bootstrap=100)
+    assert found["auc_delong"] is None
+
+
+def test_a_paired_difference_has_delongs_interval_and_p(tables):
+    first, cohort = tables(cases=200, sharpness=2.0)
+    second = tables(cases=200, sharpness=0.2)[0]
+    found = auc_difference(first, second, cohort, CLASSES, "malignant")
+    delong = found["delong"]
+    assert delong["method"] == "paired DeLong over 200 patients"
+    assert (delong["low"], delong["high"]) == pytest.approx((found["low"], found["high"]), abs=0.02)
+    assert 0 < delong["p"] < 0.001
+
+
 def test_methods_say_what_was_resampled(tables):
     found = summarise(*tables(cases=60, patients=30), CLASSES, "malignant", bootstrap=150)
     assert found["auc"]["method"] == "BCa bootstrap over 30 patients, 150 resamples"
