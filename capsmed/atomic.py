@@ -63,7 +63,9 @@ def _replace(temporary: Path, path: Path) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
-    if isinstance(error, PermissionError):
+    if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+        advice = "choose another place"
+    elif isinstance(error, PermissionError):
         advice = "close it in other programs, or choose a folder that you may write to"
     else:
         advice = "free some space or choose another folder"

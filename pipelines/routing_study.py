@@ -61,7 +61,7 @@ def main(out: Path, fast: bool = False) -> Path:
 def _run(name: str, out: Path, routing: str, changes: list[str]) -> dict[str, Any]:
     folder = out / name / routing
     loaded = config.load(name, [*changes, f"network.routing={routing}"])
-    if not (folder / "report.html").exists():
+    if not ((folder / "report.html").exists() and config.is_of(folder, loaded.experiment)):
         resume = (folder / "config.yaml").exists()
         train(loaded.experiment, base=loaded.base, out=folder, resume=resume)
         write_report(folder)

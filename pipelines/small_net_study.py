@@ -117,6 +117,8 @@ def _loss(network: str) -> list[str]:
 class Run:
     """A finished run folder: trained on first use, gone on with where it was stopped.
 
+    A folder of another configuration, such as that of a fast study, is refused by `train`.
+
     Args:
         folder: of the run.
         name: of the shipped configuration.
@@ -126,7 +128,7 @@ class Run:
     def __init__(self, folder: Path, name: str, overrides: list[str]) -> None:
         loaded = config.load(name, overrides)
         self.experiment = loaded.experiment
-        if not (folder / "predictions.csv").exists():
+        if not ((folder / "predictions.csv").exists() and config.is_of(folder, self.experiment)):
             resume = (folder / "config.yaml").exists()
             train(self.experiment, base=loaded.base, out=folder, resume=resume)
         found = read_table(folder / "predictions.csv")

@@ -109,7 +109,7 @@ def test_init_of_an_unknown_name_tells_the_nearest() -> None:
 def test_run_calls_a_pipelines_main(tmp_path: Path) -> None:
     script = tmp_path / "study.py"
     script.write_text("def main(out, fast=False):\n    print(out.name, fast)\n", encoding="utf-8")
-    assert run("run", str(script), "--fast").output == "study True\n"
+    assert run("run", str(script), "--fast").output == "study-fast True\n"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from capsmed.cli.parts import run
+from capsmed.errors import ConfigError
 from capsmed.networks import Routing
 
 
@@ -36,3 +37,5 @@ def test_the_small_net_study_sets_it_beside_larger_networks(tmp_path, monkeypatc
     assert table.loc["small", ["difference_low", "difference_high"]].between(-1, 1).all()
     contest = pd.read_csv(tmp_path / "contest.csv")
     assert (contest["epochs"] >= 1).all() and (contest["step_ms"] > 0).all()
+    with pytest.raises(ConfigError, match="expected the configuration this run was started with"):
+        run.callback(pipeline="small_net_study", fast=False, out=tmp_path)

@@ -63,7 +63,8 @@ def run(pipeline: str, fast: bool, out: Path | None) -> None:
             f"run: expected a pipeline ({', '.join(known) or 'none is shipped'}) or a Python file, "
             f"got {pipeline!r}{did_you_mean(pipeline, known)}"
         )
-    _module(path).main(out or Path("runs") / path.stem, fast=fast)
+    name = f"{path.stem}-fast" if fast else path.stem
+    _module(path).main(out or Path("runs") / name, fast=fast)
 
 
 def _module(path: Path) -> ModuleType:

@@ -22,7 +22,7 @@ def is_finished(run: Path, experiment: Experiment) -> bool:
         return False
     from capsmed import config
 
-    return files[0].read_text(encoding="utf-8") == config.dump(config.shareable(experiment))
+    return config.is_of(run, experiment)
 
 
 def _is_json(path: Path) -> bool:

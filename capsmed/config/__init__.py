@@ -1,6 +1,6 @@
 """The configuration of an experiment: its schema, and how a YAML file becomes one."""
 
-from capsmed.config.dump import dump, json_schema
+from capsmed.config.dump import dump, is_of, json_schema
 from capsmed.config.load import Loaded, load, load_run
 from capsmed.config.paths import cohort_folder, shareable, weights_folder
 from capsmed.config.schema import (
@@ -34,6 +34,7 @@ __all__ = [
     "Training",
     "Weights",
     "dump",
+    "is_of",
     "json_schema",
     "load",
     "load_run",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from capsmed.config.parse import scalar
-from capsmed.config.paths import contract
+from capsmed.config.paths import contract, shareable
 from capsmed.config.schema import Experiment
 
 
@@ -21,6 +22,12 @@ def dump(experiment: Experiment) -> str:
     if experiment.weights.file is not None:
         content["weights"]["file"] = contract(experiment.weights.file)
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def is_of(run: Path, experiment: Experiment) -> bool:
+    """Whether the run folder ``run`` was started with exactly this experiment."""
+    path = run / "config.yaml"
+    return path.is_file() and path.read_text(encoding="utf-8") == dump(shareable(experiment))
 
 
 def json_schema() -> dict[str, Any]:

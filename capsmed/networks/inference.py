@@ -124,6 +124,8 @@ def quantise(
         ValueError: there is no convolution that can be quantised, a name in ``keep`` is unknown, or
             torch cannot compute in 8 bits here.
     """
+    if isinstance(keep, str):
+        raise ValueError(f"keep: expected a list of names, got {keep!r}; write [{keep!r}]")
     if isinstance(network, InferenceNetwork):
         with torch.inference_mode(False):
             ready = copy.deepcopy(network)

@@ -56,7 +56,12 @@ def tune_convolutions(
 
     Returns:
         Name -> ``"spectral"`` or ``"direct"``, for each candidate.
+
+    Raises:
+        ValueError: there is no such precision.
     """
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     found = candidates(network, image)
     choice = fastest(seconds_of_ways(network, found, precision))
     use_convolutions(network, choice)
@@ -99,12 +104,14 @@ def use_convolutions(network: nn.Module, choice: Mapping[str, str]) -> None:
     Raises:
         ValueError: ``network`` has no convolution of that name, or there is no such way.
     """
-    for name, way in choice.items():
-        conv = dict(network.named_modules()).get(name)
-        if not isinstance(conv, _CONVOLUTIONS):
+    modules = dict(network.named_modules())
+    for name, way in choice.items():  # all before the first is replaced
+        if not isinstance(modules.get(name), _CONVOLUTIONS):
             raise ValueError(f"choice: expected names of convolutions, got {name!r}")
         if way not in ("spectral", "direct"):
             raise ValueError(f"choice: {name}: expected 'spectral' or 'direct', got {way!r}")
+    for name, way in choice.items():
+        conv: Any = modules[name]
         parent, _, last = name.rpartition(".")
         made = spectral(conv) if way == "spectral" else direct(conv)
         setattr(network.get_submodule(parent), last, made)

@@ -117,7 +117,7 @@ def kept(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["schema_version"] == VERSION:
             return dict(content["benchmarks"])
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     raise DataError(
         f"{path}: expected results of this suite, got something else; give another --out"

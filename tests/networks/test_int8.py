@@ -139,3 +139,8 @@ def test_an_unknown_part_and_another_device_are_refused(network: CapsNet) -> Non
         ValueError, match="int8: expected a network and images on the CPU, got meta"
     ):
         check_platform(torch.device("meta"))
+
+
+def test_one_name_to_keep_is_not_read_by_its_letters():
+    with pytest.raises(ValueError, match=r"expected a list of names, got 'primary'; write"):
+        quantise(nn.Identity(), keep="primary")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import fx, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from capsmed.networks.layers import pointwise
 from capsmed.networks.layers.capsules import PrimaryCapsules
@@ -63,11 +64,12 @@ def test_any_other_convolution_is_called(options, monkeypatch):
     assert torch.equal(convolve(conv, features), wanted) and told.asked == 1
 
 
-@pytest.mark.parametrize("change", ["many", "channels last", "no batch", "empty"])
+@pytest.mark.parametrize("change", ["many", "wide", "channels last", "no batch", "empty"])
 def test_features_that_do_not_suit_are_convolved(change, monkeypatch):
-    conv, features = nn.Conv2d(4, 6, 1), torch.rand(3, 4, 5, 7)
-    if change == "many":
-        monkeypatch.setattr(pointwise, "MOST", features.numel() - 1)
+    width = 41 if change == "wide" else 6  # a weight for each sample: more numbers than features
+    conv, features = nn.Conv2d(4, width, 1), torch.rand(3, 4, 5, 7)
+    if change in ("many", "wide"):
+        monkeypatch.setattr(pointwise, "MOST", features.numel() - (change == "many"))
     if change == "channels last":
         features = features.contiguous(memory_format=torch.channels_last)
     features = {"no batch": features[0], "empty": features[:0]}.get(change, features)
@@ -81,6 +83,15 @@ def test_hooks_are_called():
     conv.register_full_backward_hook(lambda *given: seen.append("backward"))
     convolve(conv, torch.rand(3, 4, 5, 7).requires_grad_()).sum().backward()
     assert seen == ["forward", "backward"]
+
+
+def test_hooks_on_all_modules_and_a_replaced_forward_are_called(monkeypatch):
+    conv, features, seen = nn.Conv2d(4, 6, 1), torch.rand(3, 4, 5, 7), []
+    hook = register_module_forward_hook(lambda *given: seen.append("everywhere"))
+    convolve(conv, features)
+    hook.remove()
+    monkeypatch.setattr(conv, "forward", lambda given: seen.append("replaced") or given)
+    assert convolve(conv, features) is features and seen == ["everywhere", "replaced"]
 
 
 def test_a_subclass_computes_what_it_is_written_to_compute():

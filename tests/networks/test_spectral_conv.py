@@ -112,13 +112,6 @@ def test_an_exported_network_holds_the_direct_convolution():
     torch.testing.assert_close(exported.module()(other), conv(other))
 
 
-def test_second_derivatives_are_refused():
-    _, twin, image = pair("the paper's geometry")
-    (grad,) = torch.autograd.grad(twin(image).square().sum(), image, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        grad.sum().backward()
-
-
 def standardised():
     class Standardised(nn.Conv2d):
         pass
@@ -173,3 +166,27 @@ def test_a_product_is_that_of_torch_for_transposed_views_too(turned, dtype):
     a = a.t().contiguous().t() if turned[0] else a
     b = b.t().contiguous().t() if turned[1] else b
     torch.testing.assert_close(product(a, b), a @ b)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_gradients_can_be_differentiated(padding):
+    conv = spectral(torch.nn.Conv2d(2, 3, 5, stride=2, padding=padding).double())
+    image = torch.rand(2, 2, 7, 9, dtype=torch.float64, requires_grad=True)
+    weight = conv.weight.detach().clone().requires_grad_()
+
+    def run(image, weight):
+        return torch.func.functional_call(conv, {"weight": weight}, image)
+
+    assert torch.autograd.gradgradcheck(run, (image, weight))
+
+
+def test_a_penalty_on_the_image_gradient_reaches_the_weight():
+    torch.manual_seed(0)
+    direct_conv, image = torch.nn.Conv2d(2, 3, 5), torch.rand(2, 2, 9, 9)
+    found = []
+    for conv in (direct_conv, spectral(direct_conv)):
+        seen = image.clone().requires_grad_()
+        (grad,) = torch.autograd.grad(conv(seen).sum(), seen, create_graph=True)
+        found += torch.autograd.grad(grad.square().sum(), conv.weight)
+    torch.testing.assert_close(*found)
+    assert found[0].abs().max() > 1

@@ -105,3 +105,14 @@ def test_measuring_in_bfloat16_runs_under_autocast():
 def test_a_choice_that_does_not_fit_is_refused(network, choice, message):
     with pytest.raises(ValueError, match=message):
         use_convolutions(network, choice)
+
+
+def test_a_wrong_choice_replaces_nothing(network):
+    with pytest.raises(ValueError, match="expected names of convolutions, got 'x'"):
+        use_convolutions(network, {"primary.conv": "spectral", "x": "direct"})
+    assert type(network.primary.conv) is nn.Conv2d
+
+
+def test_another_precision_is_refused(network, image):
+    with pytest.raises(ValueError, match="expected 'float32' or 'bfloat16', got 'int8'"):
+        tune_convolutions(network, image, precision="int8")

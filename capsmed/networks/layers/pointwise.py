@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from capsmed.networks.layers.hooks import hooked
+from capsmed.networks.layers.hooks import called_by_others
 from capsmed.networks.layers.votes import exporting
 
-#: Features of at most this many numbers; of more, oneDNN's convolutions are often the faster ones.
+#: Features of at most this many numbers, and as many for a copy of the weight each sample, as its
+#: gradient needs; beyond, oneDNN's convolutions are often the faster ones.
 MOST = 2**17
 _KINDS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -21,7 +22,8 @@ def convolve(conv: nn.Module, features: Tensor) -> Tensor:
     A small convolution spends most of its time on setting up and on copies into oneDNN's layouts,
     three times in a training step. A batch of matrix products reads features and weights as they
     lie in memory; forward and backward of 16 maps of 32x4x4x4 then take 0.6 of the time on two
-    cores, those of 128 maps of 128x7x7 1.2 times as long. Results differ by rounding.
+    cores. Many channels at few locations take far longer so, and are convolved. Results differ by
+    rounding.
 
     Args:
         conv: a convolution; one with hooks, of another class or another kernel is simply called.
@@ -41,7 +43,7 @@ def convolve(conv: nn.Module, features: Tensor) -> Tensor:
 
 
 def _single(conv: nn.Module) -> bool:
-    if type(conv) not in _KINDS or hooked(conv):
+    if type(conv) not in _KINDS or called_by_others(conv):
         return False
     layer: Any = conv
     padded = not isinstance(layer.padding, str) and any(layer.padding)
@@ -53,4 +55,5 @@ def _few(features: Tensor, conv: Any) -> bool:
     if type(features) is not Tensor or exporting() or features.device.type != "cpu":
         return False
     fits = features.ndim == conv.weight.ndim and features.shape[1] == conv.in_channels
-    return fits and features.is_contiguous() and 0 < features.numel() <= MOST
+    largest = max(features.numel(), len(features) * conv.weight.numel())
+    return fits and features.is_contiguous() and features.numel() > 0 and largest <= MOST

@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from capsmed.networks.layers.fourier import real_fourier
@@ -201,7 +200,8 @@ class SpectralConvolution(torch.autograd.Function):
     """The convolution of a padded image, with gradients of image and kernel.
 
     Coefficients of image and kernel are kept for the backward pass. In the paper's geometry they
-    are as many numbers as the image and 4.9 times those of the kernel.
+    are as many numbers as the image and 4.9 times those of the kernel. Where gradients are to be
+    differentiated again, PyTorch's own convolution computes them.
     """
 
     @staticmethod
@@ -211,15 +211,17 @@ class SpectralConvolution(torch.autograd.Function):
         seen = coefficients_of(plan.image, split_phases(image, geometry.stride, geometry.window))
         kernel = kernel_coefficients(weight, geometry)
         ctx.geometry = geometry
-        ctx.save_for_backward(seen, kernel)
+        ctx.save_for_backward(image, weight, seen, kernel)
         return convolve(seen, kernel, geometry)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of image and weight, those that are asked for."""
-        seen, kernel = ctx.saved_tensors
+        original, filters, seen, kernel = ctx.saved_tensors
         geometry: Geometry = ctx.geometry
+        if torch.is_grad_enabled():
+            wanted = [*ctx.needs_input_grad[:2], False]
+            return (*_direct_gradients(grad, original, filters, geometry, wanted), None)
         plan = plan_of(geometry, grad.dtype, grad.device)
         sent = coefficients_of(plan.output.t(), grad.flatten(2))
         image = weight = None
@@ -230,6 +232,16 @@ class SpectralConvolution(torch.autograd.Function):
             back = multiply(plan, sent.transpose(1, 2).contiguous(), seen, conjugate=True)
             weight = _join(plan.kernel, back, geometry.stride, geometry.taps, geometry.kernel)
         return image, weight, None
+
+
+def _direct_gradients(
+    grad: Tensor, image: Tensor, weight: Tensor, geometry: Geometry, wanted: list[bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of image and weight that can be differentiated."""
+    none, ones = [0] * len(geometry.kernel), [1] * len(geometry.kernel)
+    rest = (list(geometry.stride), none, ones, False, none, 1, wanted)
+    gradients = torch.ops.aten.convolution_backward(grad, image, weight, None, *rest)
+    return gradients[0], gradients[1]
 
 
 def kernel_coefficients(weight: Tensor, geometry: Geometry) -> Tensor:

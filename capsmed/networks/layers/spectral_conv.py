@@ -58,7 +58,8 @@ class _Spectral:
 
     def _transformed(self, image: Tensor, geometry: Geometry) -> Tensor:
         conv: Any = self
-        padded = F.pad(image, conv._reversed_padding_repeated_twice)
+        fill = conv._reversed_padding_repeated_twice
+        padded = F.pad(image, fill) if any(fill) else image  # F.pad copies in any case
         kept = None if torch.is_grad_enabled() else self._kept
         if kept is not None and kept[0] == self._facts(geometry):
             plan = plan_of(geometry, padded.dtype, padded.device)
