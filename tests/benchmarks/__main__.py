@@ -20,7 +20,9 @@ OUT = Path("runs/benchmarks")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
-@click.option("--rounds", type=click.IntRange(1), help=f"[{suite.ROUNDS}; fewer of long ones]")
+@click.option(
+    "--rounds", type=click.IntRange(1), help=f"[{suite.ROUNDS}; other for long and short ones]"
+)
 @click.option("--fast", is_flag=True, help="Tiny sizes: whether all runs, not how fast.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Folder of the results [{OUT}].")
 @click.option("--docs", "page", is_flag=True, help="Write the tables of docs/explanation/speed.md.")
