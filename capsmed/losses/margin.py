@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from capsmed.losses.class_weights import ClassWeights, Weights, of_each_class
@@ -52,6 +53,9 @@ class MarginLoss(nn.Module):
     """
 
     score_kinds = frozenset({"lengths", "multilabel"})  # of networks whose scores it can judge
+    _margin: Tensor
+    _sign: Tensor
+    _most: Tensor
 
     def __init__(
         self,
@@ -71,6 +75,10 @@ class MarginLoss(nn.Module):
         self.down_weight = down_weight
         self.focal = self._check_focal(focal)
         self.class_weights = ClassWeights(class_weights)
+        # a true class violates by m_plus - length, another by length - m_minus: both in one array
+        ends = {"margin": (m_plus, -m_minus), "sign": (-1.0, 1.0), "most": (m_plus, 1 - m_minus)}
+        for name, pair in ends.items():
+            self.register_buffer(f"_{name}", torch.tensor(pair).view(2, 1, 1), persistent=False)
 
     def forward(self, output: Tensor | Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Loss of capsule lengths.
@@ -86,22 +94,22 @@ class MarginLoss(nn.Module):
         lengths = scores_of(output)
         classes = lengths.shape[1]
         true = multi_hot(target, classes).to(lengths.dtype)
-        present, absent = true, (1 - true) * self.down_weight
+        weights = torch.stack((true, (1 - true) * self.down_weight))
         class_weights = self.class_weights(classes)
         if class_weights is not None:
-            weights = of_each_class(true, class_weights)
-            present, absent = present * weights, absent * weights
-        per_class = present * self._term(self.m_plus - lengths, self.m_plus)
-        per_class = per_class + absent * self._term(lengths - self.m_minus, 1 - self.m_minus)
-        paper = self.weighting == "paper"
-        return reduce(per_class.sum(1) if paper else per_class.mean(1) / 2, self.reduction)
+            weights = weights * of_each_class(true, class_weights)
+        sign, margin = self._sign.to(lengths.device), self._margin.to(lengths.device)
+        violation = (sign * lengths + margin).clamp_min(0)
+        per_sample = (self._term(violation) * weights).sum((0, 2))
+        return reduce(
+            per_sample if self.weighting == "paper" else per_sample / (2 * classes), self.reduction
+        )
 
-    def _term(self, violation: Tensor, largest: float) -> Tensor:
-        violation = violation.clamp_min(0)
+    def _term(self, violation: Tensor) -> Tensor:
         if not self.focal:
             return violation.square()
         # one power: the gradient of violation ** focal alone is infinite at 0 for focal < 1
-        return violation.pow(2 + self.focal) / largest**self.focal
+        return violation.pow(2 + self.focal) / self._most.to(violation.device) ** self.focal
 
     def _check_focal(self, focal: float) -> float:
         if not (math.isfinite(focal) and focal >= 0):

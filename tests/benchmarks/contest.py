@@ -80,13 +80,18 @@ class Bar:
         return self.reached <= self.wanted if self.most else self.reached >= self.wanted
 
 
-def contest(contestants: Sequence[Contestant], rounds: int = 7, warmup: int = 2) -> list[Timing]:
+def contest(
+    contestants: Sequence[Contestant], rounds: int = 7, warmup: int = 2, before: int = 0
+) -> list[Timing]:
     """Build all, then time one step of each in turn, round after round: A B C, B A C, ...
 
     Args:
         contestants: in the order of the rows; the orders of the rounds are the same in each run.
         rounds: timed steps of each.
         warmup: rounds before that.
+        before: untimed steps of the same contestant before each timed one. Steps of milliseconds
+            else measure what the contestant before has left in the caches, where a training's own
+            step has come before.
     """
     steps = []
     for contestant in contestants:
@@ -99,6 +104,8 @@ def contest(contestants: Sequence[Contestant], rounds: int = 7, warmup: int = 2)
         what = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
         for place in shuffled.sample(range(len(steps)), len(steps)):
             listener.get()(f"{what}: {contestants[place].name}")
+            for _ in range(before):
+                steps[place]()
             taken = timed(steps[place])
             if number >= warmup:
                 seconds[place].append(taken)

@@ -22,6 +22,7 @@ def standard(
     *,
     fast: bool = False,
     profiler: bool = True,
+    before: int = 0,
 ) -> dict[str, Any]:
     """Measure ``contestants``, the machine's matrix products taking their turns among them.
 
@@ -32,13 +33,14 @@ def standard(
         rounds: timed steps of each.
         fast: tiny sizes.
         profiler: measure memory by torch's profiler too, which sees one thread only.
+        before: untimed steps before each timed one, see `contest`.
 
     Returns:
         ``rows``, one a contestant (see `row`), and ``sgemm``, the products' GFLOP/s.
     """
     torch.manual_seed(0)
     peaks = products(256 if fast else SIZE)
-    timings = contest([*contestants, *peaks], rounds, warmup=1 if fast else 2)
+    timings = contest([*contestants, *peaks], rounds, warmup=1 if fast else 2, before=before)
     own, theirs = timings[: len(contestants)], timings[len(contestants) :]
     sgemm = {c.name: c.flop / t.median_s / 1e9 for c, t in zip(peaks, theirs, strict=True)}
     rows = [

@@ -113,3 +113,9 @@ def test_an_unknown_reduction_is_refused(name):
 def test_an_unknown_weighting_is_refused():
     with pytest.raises(ValueError, match="weighting: expected one of .* got 'code'"):
         CapsuleLoss(weighting="code")
+
+
+def test_the_margin_loss_follows_lengths_to_a_device_it_was_not_moved_to():
+    lengths = torch.empty(3, 5, device="meta", requires_grad=True)
+    loss = MarginLoss(focal=0.5)(lengths, torch.zeros(3, 5, device="meta"))
+    assert loss.device.type == "meta"
