@@ -31,7 +31,7 @@ from tests.benchmarks.standard import named, standard
 
 Size = tuple[int, int, int]
 Build = Callable[[Size], nn.Module]
-ROUNDS = 15  # of steps of few milliseconds
+ROUNDS = 40  # of steps of few milliseconds
 SIZE, BATCH = (32, 32, 32), 16
 TINY, TINY_BATCH = (32, 33, 34), 2  # DenseNet121 halves five times
 OURS, DECODED = "capsmed nodule_capsnet", "capsmed nodule_capsnet, with decoder"
