@@ -125,9 +125,11 @@ def no_size_only(metrics: dict[str, Any]) -> str:
 
 
 def _verdict(gap: dict[str, Any], baseline: str) -> str:
-    if gap["low"] > 0:
+    """Which one ranks better, where no interval of the difference holds zero."""
+    intervals = [gap, *filter(None, [gap.get("delong")])]
+    if all(each["low"] > 0 for each in intervals):
         return "the network ranks better"
-    if gap["high"] < 0:
+    if all(each["high"] < 0 for each in intervals):
         return f"{baseline} ranks better"
     return "these data do not tell the two apart"
 

@@ -22,6 +22,15 @@ def metrics(gap, size=None):
         (entry(0.2, 0.1, 0.3), "the network ranks better"),
         (entry(-0.2, -0.3, -0.1), "size only ranks better"),
         (entry(0.2, -0.1, 0.5), "these data do not tell the two apart"),
+        (
+            {**entry(0.2, 0.1, 0.3), "delong": {"low": 0.05, "high": 0.35}},
+            "the network ranks better",
+        ),
+        (
+            {**entry(0.2, 0.1, 0.3), "delong": {"low": -0.01, "high": 0.4}},
+            "these data do not tell the two apart",
+        ),
+        ({**entry(-0.2, -0.3, -0.1), "delong": None}, "size only ranks better"),
     ],
 )
 def test_the_verdict_follows_the_paired_interval(gap, verdict):
