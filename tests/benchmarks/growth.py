@@ -1,6 +1,8 @@
 """How the cost grows: capsule layer by input capsules, classes and batch; network by pixels.
 
-Forward and backward. Each sweep has its own empty size, where what is swept is one (for pixels:
+Forward and backward, freed memory kept for the next step as in training: what glibc gives back to
+the system must be cleared page by page when it comes again, and it gives back more of large sizes.
+Each sweep has its own empty size, where what is swept is one (for pixels:
 the smallest image that the kernels allow); an exponent is fitted to the points that take at least
 ten times as long.
 """
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from capsmed.engines.allocator import freed_memory_kept
 from capsmed.engines.memory import allocations
 from capsmed.losses import CapsuleLoss
 from capsmed.networks import CapsNet, TrainingWrapper
@@ -71,10 +74,11 @@ def measure(rounds: int, fast: bool = False) -> dict[str, Any]:
     """Every sweep of every layer, and the network's, each interleaved in itself."""
     torch.manual_seed(0)
     sweeps = []
-    for axis in TINY_AXES if fast else AXES:
-        for name in (LAST, FULL, TEXTBOOK):
-            sweeps.append(sweep_layer(name, axis, rounds))
-    return {"sweeps": [*sweeps, sweep_network(rounds, fast)]}
+    with freed_memory_kept():
+        for axis in TINY_AXES if fast else AXES:
+            for name in (LAST, FULL, TEXTBOOK):
+                sweeps.append(sweep_layer(name, axis, rounds))
+        return {"sweeps": [*sweeps, sweep_network(rounds, fast)]}
 
 
 def sweep_layer(name: str, axis: Axis, rounds: int) -> dict[str, Any]:
