@@ -7,13 +7,14 @@ import click
 
 from capsmed import __version__
 from capsmed.cli.cohorts import cohort
+from capsmed.cli.compare import compare, report
 from capsmed.cli.configs import config, init
 from capsmed.cli.inside import inspect
 from capsmed.cli.listing import list_parts
 from capsmed.cli.parts import data, run
 from capsmed.cli.plugin_check import plugin
 from capsmed.cli.program import Program
-from capsmed.cli.runs import evaluate, report, train
+from capsmed.cli.runs import evaluate, train
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,7 +28,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    train, evaluate, report, inspect, list_parts, config, init, cohort, data, run, plugin,
+    train, evaluate, report, compare, inspect, list_parts, config, init, cohort, data, run, plugin,
 ):  # fmt: skip
     main.add_command(command)
 

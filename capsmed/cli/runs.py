@@ -1,4 +1,4 @@
-"""Commands on a run folder: train, evaluate, report."""
+"""Commands on a run folder: train, evaluate."""
 
 from __future__ import annotations
 
@@ -211,12 +211,3 @@ def evaluate(
         allow_import=allow_import,
     )
     _report(result)
-
-
-@click.command()
-@RUN
-def report(folder: Path) -> None:
-    """Write plots and report.html of a run again; images are not needed."""
-    from capsmed.report import write_report
-
-    click.echo(write_report(folder))

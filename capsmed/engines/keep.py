@@ -13,6 +13,7 @@ import torch
 from capsmed import atomic
 from capsmed.config import Experiment
 from capsmed.engines import diverged
+from capsmed.engines.cuts import keep_cuts
 from capsmed.engines.fit import Fitted
 from capsmed.engines.fits import Fit
 from capsmed.engines.learning import learning_facts
@@ -47,6 +48,9 @@ def keep(
             fit.folder / "predictions.csv", prediction_rows(fit, rows, values, data.cohort.classes)
         )
         _keep_examples(fit, rows, view, values, fitted, device)
+        true = values[np.arange(len(rows)), rows["target"].to_numpy(int)]
+        case_ids = rows["case_id"].to_numpy(str)
+        keep_cuts(fit.folder, case_ids, view, true, fitted.wrapper, device)
         counts = {
             f"n_{part}": len(data.positions(fit, part)) for part in ("train", "inner", "test")
         }

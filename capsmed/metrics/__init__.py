@@ -1,6 +1,7 @@
 """Scores and how sure they are: NumPy, SciPy, pandas and scikit-learn only."""
 
 from capsmed.metrics.intervals import bca, newcombe, percentile, wilson
+from capsmed.metrics.paired import auc_difference
 from capsmed.metrics.scores import (
     accuracy,
     auc,
@@ -11,7 +12,7 @@ from capsmed.metrics.scores import (
     specificity,
 )
 from capsmed.metrics.size_only import size_only
-from capsmed.metrics.summary import auc_difference, metrics_json, summarise
+from capsmed.metrics.summary import metrics_json, summarise
 from capsmed.metrics.tables import BASELINES, read_table
 
 __all__ = [

@@ -7,7 +7,7 @@ and every comparison.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,7 @@ def proportion(
     """
     n_units = len(weights)
     if len(hit) == 0:
-        return _absent(weights)
+        return absent(weights)
     hits = np.bincount(unit, weights=hit, minlength=n_units)
     rows = np.bincount(unit, minlength=n_units).astype(float)
     value = hits.sum() / rows.sum()
@@ -79,7 +79,7 @@ def area(
     """
     positive = np.asarray(positive, bool)
     if positive.all() or not positive.any():
-        return _absent(weights)
+        return absent(weights)
     share = placements(positive, score)
     value = float(share[positive].mean())
     size = np.where(positive, positive.sum(), (~positive).sum())
@@ -88,6 +88,34 @@ def area(
         min(value, 1.0), len(np.unique(unit[positive])), len(np.unique(unit[~positive])), confidence
     )
     return Estimate(value, _resampled_area(positive, score, unit, weights), influence, bounds)
+
+
+def of_sums(
+    statistic: Callable[[np.ndarray], np.ndarray], sums: np.ndarray, weights: np.ndarray
+) -> Estimate:
+    """A smooth function of sums over the rows, such as a ratio of two; it has no closed interval.
+
+    Args:
+        statistic: from [sums, columns] to [columns], each column by itself, NaN where undefined;
+            unchanged when all sums are multiplied alike.
+        sums: [units, sums] of each unit's rows.
+        weights: [units, resamples] of `resample`.
+    """
+    whole = sums.sum(0, dtype=float)
+    value = float(statistic(whole[:, None])[0])
+    if not np.isfinite(value):
+        return absent(weights)
+    step = np.diag(1e-5 * np.maximum(np.abs(whole), 1e-3 * np.abs(whole).max()))
+    slope = (statistic(whole[:, None] + step) - statistic(whole[:, None] - step)) / (
+        2 * np.diag(step)
+    )
+    replicates = statistic((sums.T.astype(np.float32) @ weights).astype(float))
+    return Estimate(value, replicates, sums @ np.nan_to_num(slope), (np.nan, np.nan))
+
+
+def sum_by(unit: np.ndarray, columns: np.ndarray, n_units: int) -> np.ndarray:
+    """Sums of the rows [rows, columns] of each unit; [units, columns]."""
+    return np.stack([np.bincount(unit, c, n_units) for c in np.asarray(columns, float).T], axis=1)
 
 
 def score_steps(
@@ -181,7 +209,8 @@ def _area_of_steps(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     return np.divide(won, pairs, out=result, where=pairs > 0)
 
 
-def _absent(weights: np.ndarray) -> Estimate:
+def absent(weights: np.ndarray) -> Estimate:
+    """What there is of a statistic that is not defined."""
     return Estimate(
         np.nan, np.full(weights.shape[1], np.nan), np.zeros(len(weights)), (np.nan, np.nan)
     )

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from capsmed.metrics.delong_runs import difference_of_runs, interval_of_runs
-from capsmed.metrics.estimate import Estimate, average, difference, resample
-from capsmed.metrics.intervals import bca, percentile
-from capsmed.metrics.sample import estimates, sample_of
+from capsmed.metrics.calibration import calibration_error
+from capsmed.metrics.delong_runs import interval_of_runs
+from capsmed.metrics.estimate import Estimate
+from capsmed.metrics.measures import all_estimates
+from capsmed.metrics.paired import paired
+from capsmed.metrics.patient_level import RULE, of_patients
+from capsmed.metrics.runs import RUN, Plan, Run, intervals, measure
+from capsmed.metrics.sample import samples_of
 from capsmed.metrics.tables import BASELINES
 from capsmed.metrics.units import Units, units_of
-
-#: Below this many patients a bootstrap has too few distinct resamples; score intervals are used.
-FEWEST_FOR_BOOTSTRAP = 20
-_SHARES = ("accuracy", "error", "sensitivity", "specificity")
-_RUN = ["repeat", "seed"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How values and intervals are made: the same for the model and its baselines."""
-
-    classes: tuple[str, ...]
-    positive: int
-    confidence: float
-    bootstrap: int
-    seed: int
 
 
 def summarise(
@@ -61,20 +48,84 @@ def summarise(
         ValueError: no rows, more than one model, an unknown label, class or case, a probability
             that is not finite.
     """
-    plan = _plan(classes, positive, confidence, bootstrap, seed)
-    units = units_of(predictions, cohort)
-    overall, runs = _runs(predictions, units, plan)
+    plan = Plan.of(classes, positive, confidence, bootstrap, seed)
     names = predictions["model"].unique() if "model" in predictions else []
     if len(names) > 1:
         raise ValueError(f"summarise: expected one model, got {list(names)}")
-    per_seed = [_entry(rows, run, units, plan, _RUN) for rows, run in runs]
+    units = units_of(predictions, cohort)
+    found, runs = _overall(predictions, units, plan)
+    per_seed = [_entry(rows, run, units, plan, RUN) for rows, run in runs]
+    per_fold = _per_fold(runs, per_seed, units, plan)
+    patients = of_patients(predictions, cohort, plan.classes, positive)
+    if patients is not None:
+        rows, people = patients
+        found["patient_level"] = {"rule": RULE, **_overall(rows, units_of(rows, people), plan)[0]}
     return {
         **_counts(predictions, units),
         **({"name": str(names[0])} if len(names) else {}),
-        **_metrics(overall, units, plan),
-        "auc_delong": interval_of_runs(predictions, units, plan.classes, positive, confidence),
+        **found,
+        "auc_mean_of_folds": _mean_of_folds(per_fold),
         "per_seed": per_seed,
-        "per_fold": _per_fold(runs, per_seed, units, plan),
+        "per_fold": per_fold,
+    }
+
+
+def _overall(
+    predictions: pd.DataFrame, units: Units, plan: Plan
+) -> tuple[dict[str, Any], list[Run]]:
+    """Every metric as the mean over runs with its interval, and the runs."""
+    overall, runs = measure(predictions, units, plan, all_estimates)
+    delong = _delong(predictions, units, plan)
+    return {
+        **_intervals(overall, predictions, units, plan, delong),
+        "auc_delong": delong,
+        "calibration_error": _calibration_error(predictions, units, plan),
+    }, runs
+
+
+def _delong(predictions: pd.DataFrame, units: Units, plan: Plan) -> dict[str, Any] | None:
+    label = plan.classes[plan.positive]
+    return interval_of_runs(predictions, units, plan.classes, label, plan.confidence)
+
+
+def _intervals(
+    found: dict[str, Estimate],
+    predictions: pd.DataFrame,
+    units: Units,
+    plan: Plan,
+    delong: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """`intervals`; of the AUC DeLong's where patients have several cases and there is one.
+
+    Of 34 patients with three cases each and a true AUC of 0.95, BCa holds it in 92 to 94 of 100
+    draws, Obuchowski's variance in 94; of 17 patients, too few for a bootstrap, Newcombe's
+    interval, which counts patients alone, in 99, Obuchowski's in 95.
+    """
+    result = intervals(found, units, plan)
+    several = predictions["case_id"].nunique() > units.count
+    if several and delong:
+        result["auc"] |= {key: delong[key] for key in ("low", "high", "method")}
+    return result
+
+
+def _calibration_error(predictions: pd.DataFrame, units: Units, plan: Plan) -> dict[str, Any]:
+    label = plan.classes[plan.positive]
+    samples = samples_of(predictions, units.index, plan.classes, label)
+    value = float(np.mean([calibration_error(sample, plan.positive) for sample in samples]))
+    method = "no interval: resampling adds to it"
+    return {"value": value, "low": None, "high": None, "method": method}
+
+
+def _mean_of_folds(per_fold: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The mean of the folds' own AUCs, to stand beside the pooled one; None for a single fold."""
+    values = [fold["auc"]["value"] for fold in per_fold]
+    known = [value for value in values if value is not None]
+    if not known or len({fold["fold"] for fold in per_fold}) < 2:
+        return None
+    return {
+        "value": float(np.mean(known)),
+        "folds": len(known),
+        "undefined": len(values) - len(known),
     }
 
 
@@ -101,11 +152,11 @@ def metrics_json(
     if len(models) != 1:
         raise ValueError(f"predictions: expected one model and its baselines, got {list(tables)}")
     settings = (tuple(classes), positive, confidence, bootstrap, seed)
-    model, plan = tables[models[0]], _plan(*settings)
+    model, plan = tables[models[0]], Plan.of(*settings)
     entry = summarise(model, cohort, *settings)
     baselines = {
         name: summarise(tables[name], cohort, *settings)
-        | {"auc_difference": _paired(model, tables[name], cohort, plan)}
+        | {"auc_difference": paired(model, tables[name], cohort, plan)}
         for name in BASELINES
         if name in tables
     }
@@ -123,60 +174,14 @@ def metrics_json(
     }
 
 
-def auc_difference(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    cohort: pd.DataFrame,
-    classes: tuple[str, ...],
-    positive: str,
-    confidence: float = 0.95,
-    bootstrap: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """AUC of the first model minus that of the second on the cases that both predicted.
-
-    Each is the mean over its runs (repeat, seed), of which there may be several; patients are
-    resampled with all runs of both models together. Arguments as for `summarise`.
-
-    Returns:
-        ``value``, ``low``, ``high``, ``method`` and ``n_cases``; and ``delong``, the same interval
-        without resampling with its ``p``, or None (`difference_of_runs`).
-
-    Raises:
-        ValueError: as `summarise`.
-    """
-    return _paired(first, second, cohort, _plan(classes, positive, confidence, bootstrap, seed))
-
-
-def _plan(
-    classes: tuple[str, ...], positive: str, confidence: float, bootstrap: int, seed: int
-) -> Plan:
-    if len(classes) == 2 and positive not in classes:
-        raise ValueError(f"positive: expected one of {list(classes)}, got {positive!r}")
-    index = list(classes).index(positive) if positive in classes else 0
-    return Plan(tuple(classes), index, confidence, bootstrap, seed)
-
-
 def _definition(classes: tuple[str, ...], positive: str) -> str:
     if len(classes) == 2:
         return f"positive class {positive!r}"
     return f"mean of the {len(classes)} one-vs-rest areas"
 
 
-def _runs(
-    predictions: pd.DataFrame, units: Units, plan: Plan
-) -> tuple[dict[str, Estimate], list[tuple[pd.DataFrame, dict[str, Estimate]]]]:
-    weights = resample(units.count, plan.bootstrap, np.random.default_rng(plan.seed))
-    runs = []
-    for _, rows in predictions.groupby(_RUN):
-        sample = sample_of(rows, units.index, plan.classes, plan.positive)
-        runs.append((rows, estimates(sample, plan.positive, weights, plan.confidence)))
-    overall = {name: average([run[name] for _, run in runs]) for name in runs[0][1]}
-    return overall, runs
-
-
 def _per_fold(
-    runs: list[tuple[pd.DataFrame, dict[str, Estimate]]],
+    runs: list[Run],
     per_seed: list[dict[str, Any]],
     units: Units,
     plan: Plan,
@@ -189,8 +194,8 @@ def _per_fold(
                 result.append({**whole, "fold": int(fold)})
                 continue
             own = units.within(part)
-            found, _ = _runs(part, own, plan)
-            result.append(_entry(part, found, own, plan, [*_RUN, "fold"]))
+            found, _ = measure(part, own, plan)
+            result.append(_entry(part, found, own, plan, [*RUN, "fold"]))
     return result
 
 
@@ -198,49 +203,11 @@ def _entry(
     rows: pd.DataFrame, found: dict[str, Estimate], units: Units, plan: Plan, keys: list[str]
 ) -> dict[str, Any]:
     place = {key: int(rows[key].iloc[0]) for key in keys}
-    return {**place, **_counts(rows, units), **_metrics(found, units.within(rows), plan)}
+    own = units.within(rows)
+    delong = _delong(rows, own, plan)
+    return {**place, **_counts(rows, units), **_intervals(found, rows, own, plan, delong)}
 
 
 def _counts(rows: pd.DataFrame, units: Units) -> dict[str, int | None]:
     known = units.within(rows).count if units.patients_known else None
     return {"n_cases": int(rows["case_id"].nunique()), "n_patients": known}
-
-
-def _metrics(found: dict[str, Estimate], units: Units, plan: Plan) -> dict[str, Any]:
-    return {name: _interval(name, estimate, units, plan) for name, estimate in found.items()}
-
-
-def _interval(name: str, estimate: Estimate, units: Units, plan: Plan) -> dict[str, Any]:
-    if not np.isfinite(estimate.value):
-        return {"value": None, "low": None, "high": None, "method": "undefined: a class is absent"}
-    finite = np.isfinite(estimate.replicates)
-    closed = name in _SHARES and not units.patients_known
-    small = units.count < FEWEST_FOR_BOOTSTRAP or finite.mean() < 0.5
-    if closed or small or np.ptp(estimate.replicates[finite]) < 1e-12:
-        kind = "Newcombe" if name.startswith("auc") else "Wilson"
-        (low, high), method = estimate.bounds, f"{kind} score interval {units.described}"
-    else:
-        limits = bca(estimate.value, estimate.replicates, estimate.influence, plan.confidence)
-        kind = "BCa" if limits else "percentile"
-        low, high = limits or percentile(estimate.replicates, plan.confidence)
-        method = f"{kind} bootstrap {units.described}, {plan.bootstrap} resamples"
-    return {"value": estimate.value, "low": low, "high": high, "method": method}
-
-
-def _paired(
-    model: pd.DataFrame, baseline: pd.DataFrame, cohort: pd.DataFrame, plan: Plan
-) -> dict[str, Any]:
-    shared = set(model["case_id"]) & set(baseline["case_id"])
-    model = model[model["case_id"].isin(shared)]
-    baseline = baseline[baseline["case_id"].isin(shared)]
-    if not shared:
-        undefined = {"value": None, "low": None, "high": None, "delong": None}
-        return {**undefined, "method": "undefined: no shared case"}
-    units = units_of(model, cohort)
-    first, second = (_runs(rows, units, plan)[0]["auc"] for rows in (model, baseline))
-    result = _interval("auc", difference(first, second), units, plan)
-    resampled = "bootstrap" in result["method"]
-    method = f"paired {result['method']}" if resampled else f"unpaired, from {result['method']}s"
-    label = plan.classes[plan.positive]
-    delong = difference_of_runs(model, baseline, units, plan.classes, label, plan.confidence)
-    return {**result, "method": method, "n_cases": len(shared), "delong": delong}

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from capsmed import atomic
 from capsmed.report import cohort, words
+from capsmed.report.cases import cases_content
 from capsmed.report.examples import example_plot
 from capsmed.report.inside import inside_content, inside_plots
 from capsmed.report.inside_files import read_inside
@@ -27,8 +28,14 @@ from capsmed.report.plots import (
     score_plot,
     training_plot,
 )
+from capsmed.report.probability_plots import (
+    calibration_plot,
+    decision_plot,
+    precision_recall_plot,
+)
 from capsmed.report.run import RunFiles, read_run
 from capsmed.report.style import FULL, footed, size_of
+from capsmed.report.terms import explained
 
 #: Width of the page's column in CSS pixels, as in the template.
 PAGE = 820
@@ -53,18 +60,23 @@ def write_report(run: Path, evaluation: Path | None = None) -> Path:
     footnote = f"{words.RESEARCH_USE} {words.sentence(found.metrics['note'])}"
     for name, text in plots.items():
         atomic.write_text(found.folder / "plots" / f"{name}.svg", footed(text, footnote))
-    page = found.folder / "report.html"
-    atomic.write_text(page, render(found, plots))
-    return page
+    path = found.folder / "report.html"
+    atomic.write_text(path, render(found, plots))
+    return path
 
 
 def draw(run: RunFiles) -> dict[str, str]:
     """The figures that this run has data for, by name, as SVG text."""
+    # runs of earlier versions lack the scores of these
+    binary = len(run.classes) == 2 and "calibration_slope" in run.metrics["model"]
     drawings: dict[str, Callable[[], str | None]] = {
         "roc": lambda: roc_plot(run),
         "confusion": lambda: confusion_plot(run),
         "forest": lambda: forest_plot(run.metrics),
         "scores": lambda: score_plot(run),
+        "precision_recall": lambda: precision_recall_plot(run) if binary else None,
+        "calibration": lambda: calibration_plot(run) if binary else None,
+        "decision": lambda: decision_plot(run) if binary else None,
         "training": lambda: training_plot(run.folds) if _has_history(run) else None,
         "examples": lambda: example_plot(run),
         "learning": lambda: learning_plot(run.folds),
@@ -77,6 +89,12 @@ def draw(run: RunFiles) -> dict[str, str]:
 
 def render(run: RunFiles, plots: dict[str, str]) -> str:
     """The page as text."""
+    figures = {name: inline(text) for name, text in plots.items()}
+    return page("template.html.j2", **_content(run), figures=figures)
+
+
+def page(template: str, **content: Any) -> str:
+    """A page as text, from a template of this folder."""
     environment = jinja2.Environment(
         autoescape=True,
         trim_blocks=True,
@@ -84,8 +102,7 @@ def render(run: RunFiles, plots: dict[str, str]) -> str:
         undefined=jinja2.StrictUndefined,
         loader=jinja2.FunctionLoader(_template),
     )
-    template = environment.get_template("template.html.j2")
-    return template.render(**_content(run), figures={k: inline(v) for k, v in plots.items()})
+    return environment.get_template(template).render(**content)
 
 
 def _template(name: str) -> str:
@@ -104,6 +121,9 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "comparisons": [words.comparison(metrics, name) for name in metrics["baselines"]],
         "models": models,
         "rows": words.metric_rows(metrics),
+        "more": words.more_rows(metrics),
+        "explained": lambda key: explained(key, len(metrics["classes"])),
+        "cases": cases_content(run),
         "binary": len(metrics["classes"]) == 2,
         "several_runs": len(metrics["model"]["per_seed"]) > 1,
         "classes": cohort.class_rows(run),

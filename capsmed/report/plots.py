@@ -107,7 +107,7 @@ def forest_plot(metrics: dict[str, Any]) -> str:
     with figure(FULL, 0.75 + 0.23 * len(rows)) as drawn:
         axes = drawn.add_subplot()
         for place, (_, entry, colour, strong) in enumerate(rows):
-            _interval(axes, place, entry, colour, 2.0 if strong else 1.0)
+            mark_interval(axes, place, entry, colour, 2.0 if strong else 1.0)
         axes.set(ylim=(len(rows) - 0.5, -0.6), xlabel="AUC" if key == "auc" else "error")
         if key == "auc":
             axes.axvline(0.5, color=FAINT, linewidth=0.8, zorder=0)
@@ -178,7 +178,8 @@ def _place(entry: dict[str, Any], repeated: bool) -> str:
     return (f"repeat {entry['repeat']}, " if repeated else "") + f"seed {entry['seed']}"
 
 
-def _interval(axes: Axes, place: int, entry: dict[str, Any], colour: str, width: float) -> None:
+def mark_interval(axes: Axes, place: int, entry: dict[str, Any], colour: str, width: float) -> None:
+    """A value as a dot on the line of its interval, where there are any."""
     if entry["value"] is None:
         return
     axes.plot([entry["low"], entry["high"]], [place, place], color=colour, linewidth=width)

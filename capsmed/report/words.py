@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 RESEARCH_USE = "Research use only. Not for diagnosis."
@@ -15,6 +16,20 @@ ROWS = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
 }
+#: More of them, on the page's second table.
+MORE_ROWS = {
+    "average_precision": "average precision",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "f1": "F1",
+    "mcc": "Matthews correlation",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "calibration_error": "calibration error (ECE)",
+}
+
 _LABELS = {"size_only": "size only", "ordinary_head": "ordinary head"}
 
 
@@ -33,10 +48,14 @@ def span(entry: dict[str, Any], percent: bool = False) -> str:
 
     >>> span({"value": -0.5, "low": -0.75, "high": 0.0})
     '−0.500 (−0.750 to 0.000)'
+    >>> span({"value": 0.25, "low": None, "high": None})  # too few cases for an interval
+    '0.250'
     """
     if entry["value"] is None:
         return "–"
     scale, sign, digits = (100, "%", 2) if percent else (1, "", _digits(entry))
+    if entry["low"] is None:
+        return f"{number(scale * entry['value'], digits)}{sign}"
     value, low, high = (number(scale * entry[key], digits) for key in ("value", "low", "high"))
     dash = " to " if entry["low"] < 0 else "–"
     return f"{value}{sign} ({low}{dash}{high})"
@@ -54,7 +73,13 @@ def delong(entry: dict[str, Any] | None) -> str:
     limits = f"{low}{' to ' if entry['low'] < 0 else '–'}{high}"
     if "p" not in entry:
         return limits
-    return f"{limits}, p {'< 0.001' if entry['p'] < 0.001 else '= ' + number(entry['p'], 3)}"
+    p = p_value(entry["p"])
+    return f"{limits}, p {p if p.startswith('<') else f'= {p}'}"
+
+
+def p_value(p: float | None) -> str:
+    """'0.050', '< 0.001', or a dash where there is none."""
+    return "<\u00a00.001" if p is not None and p < 0.001 else number(p, 3)
 
 
 def sentence(text: str) -> str:
@@ -64,8 +89,18 @@ def sentence(text: str) -> str:
 
 def metric_rows(metrics: dict[str, Any]) -> dict[str, str]:
     """The metrics to tabulate, key to heading; error is for more than two classes."""
-    hidden = set() if len(metrics["classes"]) > 2 else {"error"}
-    return {k: text for k, text in ROWS.items() if k in metrics["model"] and k not in hidden}
+    return metric_rows_of(metrics["model"], metrics["classes"])
+
+
+def more_rows(metrics: dict[str, Any]) -> dict[str, str]:
+    """The metrics of the second table, key to heading; none in runs of earlier versions."""
+    return {key: text for key, text in MORE_ROWS.items() if key in metrics["model"]}
+
+
+def metric_rows_of(entry: dict[str, Any], classes: Sequence[str]) -> dict[str, str]:
+    """`metric_rows` of one model."""
+    hidden = set() if len(classes) > 2 else {"error"}
+    return {k: text for k, text in ROWS.items() if k in entry and k not in hidden}
 
 
 def level(metrics: dict[str, Any]) -> str:

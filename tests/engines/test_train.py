@@ -52,6 +52,12 @@ def test_each_fold_keeps_checkpoints_curve_facts_and_examples(run):
     assert list(pd.read_csv(fold / "history.csv")["epoch"]) == [1]
     examples = np.load(fold / "examples.npz")
     assert examples["image"].shape == examples["reconstruction"].shape == (8, 1, 12, 12)
+    cuts, rows = np.load(fold / "cuts.npz"), pd.read_csv(fold / "predictions.csv", dtype=str)
+    assert cuts["image"].shape == cuts["image_decoded"].shape == (12, 1, 12, 12)
+    assert cuts["case_id"].tolist() == rows["case_id"].tolist()
+    first = examples["case_id"][0]
+    stored = cuts["image"][cuts["case_id"].tolist().index(first)]
+    assert stored / 255 == pytest.approx(np.clip(examples["image"][0], 0, 1), abs=0.003)
     assert list((fold / "tensorboard").iterdir())
 
 

@@ -61,7 +61,7 @@ def test_a_paired_difference_has_delongs_interval_and_p(tables):
 
 def test_methods_say_what_was_resampled(tables):
     found = summarise(*tables(cases=60, patients=30), CLASSES, "malignant", bootstrap=150)
-    assert found["auc"]["method"] == "BCa bootstrap over 30 patients, 150 resamples"
+    assert found["accuracy"]["method"] == "BCa bootstrap over 30 patients, 150 resamples"
     assert (found["n_cases"], found["n_patients"]) == (60, 30)
 
 
@@ -216,3 +216,34 @@ def test_ten_thousand_cases_of_seven_classes_take_seconds(tables):
     started = time.process_time()
     summarise(*tables(10_000, digits, seeds=1, folds=1, patients=0, sharpness=4), digits, "")
     assert time.process_time() - started < 8
+
+
+def test_the_mean_of_folds_stands_beside_the_pooled_auc(tables):
+    predictions, cohort = tables(cases=200)
+    found = summarise(predictions, cohort, CLASSES, "malignant", bootstrap=100)
+    folds = [fold["auc"]["value"] for fold in found["per_fold"]]
+    assert found["auc_mean_of_folds"] == {
+        "value": pytest.approx(np.mean(folds)),
+        "folds": 5,
+        "undefined": 0,
+    }
+
+
+def test_a_single_test_part_has_no_mean_of_folds(tables):
+    found = summarise(*tables(folds=1), CLASSES, "malignant", bootstrap=100)
+    assert found["auc_mean_of_folds"] is None
+
+
+def test_scores_without_a_closed_interval_have_none_on_few_patients(tables):
+    found = summarise(*tables(cases=15), CLASSES, "malignant", bootstrap=100)
+    assert found["brier"]["value"] > 0 and found["brier"]["low"] is None
+    assert found["brier"]["method"] == "no interval: too few over 15 patients"
+
+
+@pytest.mark.parametrize("patients", [17, 25])
+def test_patients_with_several_cases_have_delongs_interval(tables, patients):
+    found = summarise(*tables(cases=50, patients=patients), CLASSES, "malignant", bootstrap=100)
+    shown, delong = found["auc"], found["auc_delong"]
+    assert all(shown[key] == delong[key] for key in ("low", "high", "method"))
+    assert shown["method"].startswith(f"clustered DeLong (Obuchowski) over {patients} patients")
+    assert found["accuracy"]["method"].startswith("Wilson" if patients < 20 else "BCa")

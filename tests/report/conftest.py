@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from capsmed.engines.cuts import planes
 from capsmed.metrics import metrics_json, size_only
 
 MakeRun = Callable[..., Path]
@@ -191,6 +192,11 @@ def _fold(
     if reconstructions:
         arrays["reconstruction"] = (0.2 + 0.6 * images).astype(np.float32)
     np.savez(folder / "examples.npz", **arrays)
+    every = np.stack([_blob(rng, size) for _ in range(len(rows))])
+    cuts = planes(every)
+    if reconstructions:
+        cuts |= {f"{name}_decoded": 255 - cut for name, cut in cuts.items()}
+    np.savez(folder / "cuts.npz", case_id=rows["case_id"].to_numpy(str), **cuts)
 
 
 def _blob(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:

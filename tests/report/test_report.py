@@ -14,7 +14,8 @@ from capsmed.report.run import read_run
 from capsmed.report.style import INK, QUIET, ink_on
 
 NOTE = "Synthetic pixels, not clinical performance"
-PLOTS = {"roc", "confusion", "forest", "scores", "training", "examples"}
+OF_PROBABILITIES = {"precision_recall", "calibration", "decision"}
+PLOTS = {"roc", "confusion", "forest", "scores", "training", "examples", *OF_PROBABILITIES}
 DIGITS = tuple("0123456789")
 
 
@@ -28,7 +29,7 @@ class Text(HTMLParser):
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
     def handle_starttag(self, tag, attrs):
-        self.open += [tag] if tag not in ("meta", "br") else []
+        self.open += [tag] if tag not in ("meta", "br", "input", "img") else []
         names = ("src", "href", "xlink:href")
         self.links += [value for name, value in attrs if name in names]
 
@@ -39,7 +40,7 @@ class Text(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
 
