@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from capsmed.cli.parts import run
-from capsmed.errors import ConfigError
+from capsmed.errors import ConfigError, DataError
 from capsmed.networks import Routing
 
 
@@ -39,3 +39,22 @@ def test_the_small_net_study_sets_it_beside_larger_networks(tmp_path, monkeypatc
     assert (contest["epochs"] >= 1).all() and (contest["step_ms"] > 0).all()
     with pytest.raises(ConfigError, match="expected the configuration this run was started with"):
         run.callback(pipeline="small_net_study", fast=False, out=tmp_path)
+
+
+@pytest.mark.slow
+def test_real_cohorts_set_every_baseline_beside_the_network(tmp_path, monkeypatch, real_data):
+    monkeypatch.setenv("CAPSMED_DATA", str(real_data))
+    run.callback(pipeline="real_cohorts", fast=True, out=tmp_path)
+    table = pd.read_csv(tmp_path / "cohorts.csv")
+    beside = ["size only", "radiomics", "ordinary head", "average head"]
+    for name, models in (("lidc_3d", beside), ("luna16_2d", beside[1:])):
+        rows = table[table["set"] == name]
+        assert rows["model"].tolist() == ["nodule_capsnet", *models]
+        assert rows["p"][1:].between(0, 1).all() and rows["auc"].between(0, 1).all()
+    assert (tmp_path / "lidc_solid_2d_compared" / "comparison.html").exists()
+
+
+def test_real_cohorts_say_where_their_data_should_be(tmp_path, monkeypatch):
+    monkeypatch.delenv("CAPSMED_DATA", raising=False)
+    with pytest.raises(DataError, match="CAPSMED_DATA: expected the folder that holds lidc_3d"):
+        run.callback(pipeline="real_cohorts", fast=True, out=tmp_path)

@@ -277,6 +277,9 @@ class Weights(Section):
     strict: Flag = Field(False, description="true: every tensor of the part must be in the file")
 
 
+Baseline = Literal["size_only", "radiomics", "ordinary_head", "average_head"]
+
+
 class Evaluation(Section):
     """What is reported and how sure it is."""
 
@@ -284,10 +287,19 @@ class Evaluation(Section):
         0.95, description="level of the intervals"
     )
     bootstrap: Annotated[Whole, Field(ge=100)] = Field(2000, description="resamples")
-    baselines: tuple[Literal["size_only", "ordinary_head"], ...] = Field(
+    baselines: tuple[Baseline, ...] = Field(
         ("size_only",),
-        description="size_only needs diameters or masks; ordinary_head trains the "
-        "same encoder or backbone with an ordinary head in the same folds",
+        description="size_only needs diameters or masks; radiomics is a logistic regression on the "
+        "lesion's intensities and shape; ordinary_head trains the same encoder or backbone with an "
+        "ordinary head in the same folds, average_head with one that takes each channel's mean",
+    )
+    clinical: tuple[str, ...] = Field(
+        (),
+        description="columns of the table, such as age, for a logistic regression in the same "
+        "folds; missing values are filled in inside them",
+    )
+    scores: tuple[str, ...] = Field(
+        (), description="columns that are a score already, such as a reader's, each a baseline"
     )
 
 

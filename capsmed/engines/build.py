@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from capsmed.config import Component, Experiment
 from capsmed.engines import acceleration, components, weights
-from capsmed.engines.fits import ORDINARY_HEAD
+from capsmed.engines.fits import AVERAGE_HEAD, TRAINED, trained
 from capsmed.engines.shortage import one_line
 from capsmed.engines.weights import Taken
 from capsmed.errors import CheckpointError, ConfigError
@@ -40,14 +40,17 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
     of ``capsule_classifier`` it is ``backbone_classifier`` on the whole backbone, whatever level
     the capsules are on; of networks built on `ConvEncoder` it is ``conv_net``; each with every
     other option that both have, and the loss's class weights. A network whose encoder follows from
-    the image says its options by a static method ``encoder_options``. Any other model is the
-    configured network and loss.
+    the image says its options by a static method ``encoder_options``. ``average_head`` is the same
+    with the mean over all locations in the place of all of them, of ``conv_net`` only; of a
+    backbone the ordinary head averages already. Any other model is the configured network and loss.
 
     Raises:
-        ConfigError: the configured network shares its features with no ordinary one.
+        ConfigError: the configured network shares its features with no ordinary one, or there is
+            no other way to average.
     """
-    if model != ORDINARY_HEAD:
+    if model not in TRAINED:
         return experiment.network, experiment.loss
+    head = {"head": "average"} if model == AVERAGE_HEAD else {}
     configured, options = _parameters(experiment.network.name), experiment.network.options
     derived = getattr(components.resolve("network", experiment.network.name), DERIVED, None)
     if derived is not None:
@@ -55,16 +58,21 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
             n: value for n, value in options.items() if n in inspect.signature(derived).parameters
         }
         encoder = derived(experiment.patch.spatial_dims, experiment.patch.size, **kept)
-        return Component(name="conv_net", **encoder), _cross_entropy(experiment.loss)
+        return Component(name="conv_net", **encoder, **head), _cross_entropy(experiment.loss)
     for ordinary, features in ORDINARY.items():
         if features <= configured.keys():
-            shared = _shared(configured, _parameters(ordinary), options)
+            if head and "head" not in _parameters(ordinary):
+                raise ConfigError(
+                    "evaluation.baselines: expected no average_head with "
+                    f"{experiment.network.name}, whose ordinary head averages; leave it out"
+                )
+            shared = _shared(configured, _parameters(ordinary), options) | head
             return Component(name=ordinary, **shared), _cross_entropy(experiment.loss)
     having = [name for name in NETWORKS if _has_ordinary_head(name)]
     raise ConfigError(
         f"evaluation.baselines: expected a network that has an ordinary head "
-        f"({', '.join(sorted(having))}) for ordinary_head, got {experiment.network.name}; "
-        "leave ordinary_head out"
+        f"({', '.join(sorted(having))}) for {model}, got {experiment.network.name}; "
+        f"leave {model} out"
     )
 
 
@@ -113,10 +121,7 @@ def check_fit(experiment: Experiment, base: Path) -> None:
         CheckpointError: the weights' file cannot be used.
     """
     _check_balance(experiment)
-    models = [experiment.network.name]
-    if ORDINARY_HEAD in experiment.evaluation.baselines:
-        models.append(ORDINARY_HEAD)
-    for model in models:
+    for model in (experiment.network.name, *trained(experiment)):
         component, loss = specification(experiment, model)
         wrapper, _ = build_wrapper(experiment, model, 2, base)
         kind = getattr(wrapper.network, "score_kind", None)
@@ -184,7 +189,7 @@ def build_wrapper(
     try:
         taken = weights.load(network, experiment.weights, base)
         frozen, scaled = experiment.training.freeze, experiment.training.lr_scale
-        if model == ORDINARY_HEAD:
+        if model in TRAINED:
             frozen = tuple(sorted(set(frozen) & parts.names(network)))
             weights.check_frozen(taken, network, frozen)
         else:

@@ -15,7 +15,7 @@ from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
-from capsmed.engines import acceleration, build, components
+from capsmed.engines import acceleration, build, components, tabular_baselines
 from capsmed.engines.finish import Labels, finish, write_results
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.keep import prediction_rows
@@ -26,7 +26,6 @@ from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.start import describe_cases
 from capsmed.errors import CheckpointError, ConfigError, DataError
 from capsmed.handlers.checkpoint import load_weights
-from capsmed.metrics.size_only import size_only
 from capsmed.networks import TrainingWrapper
 
 Precision = Literal["float32", "bfloat16", "int8"]
@@ -130,9 +129,11 @@ def evaluate(
     )
     salt = str(folder.read_table("private/salt.csv")["salt"][0])
     cases = describe_cases(other, patches, salt)
-    if "size_only" in experiment.evaluation.baselines and not seen.test_folds:
-        # fitted on all folds, a size model would have seen the patients kept out of fold
-        predictions = _with_size_only(folder, predictions, cases, labels)
+    if not seen.test_folds:
+        # fitted on all folds, these models would have seen the patients kept out of fold
+        told = (other, patches, cases)
+        rivals = tabular_baselines.predictions(folder, experiment, labels.classes, told)
+        predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
     result.write_table("cohort.csv", cases)
     note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)
     found = Labels(labels.classes, labels.positive, note)
@@ -208,12 +209,3 @@ def load_network(
     use_best = experiment.training.select == "best" and best.exists()
     load_weights(network, best if use_best else fit.folder / "checkpoints" / "last.pt")
     return TrainingWrapper(network).to(device).eval()
-
-
-def _with_size_only(
-    run: RunFolder, predictions: pd.DataFrame, cases: pd.DataFrame, labels: Labels
-) -> pd.DataFrame:
-    rows = size_only(
-        run.read_table("cohort.csv"), run.read_table("splits.csv"), labels.classes, other=cases
-    )
-    return pd.concat([predictions, rows], ignore_index=True) if len(rows) else predictions

@@ -9,9 +9,9 @@ import pandas as pd
 
 from capsmed.config import Evaluation, Experiment, Split
 from capsmed.data.cohort import Cohort
+from capsmed.engines import tabular_baselines
 from capsmed.engines.run_folder import RunFolder, read_table
 from capsmed.errors import CheckpointError
-from capsmed.metrics.size_only import size_only
 from capsmed.metrics.summary import metrics_json
 
 
@@ -48,17 +48,14 @@ class Labels:
 
 
 def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[Path]) -> None:
-    """Pool the folds' predictions, add the size-only model, write predictions and metrics."""
+    """Pool the folds' predictions, add the tabular baselines, write predictions and metrics."""
     predictions = pd.concat(
         [read_table(folder / "predictions.csv") for folder in folds], ignore_index=True
     )
     cases = run.read_table("cohort.csv")
     _check_complete(run, predictions, len(folds))
-    if "size_only" in experiment.evaluation.baselines:
-        rows = size_only(cases, run.read_table("splits.csv"), labels.classes)
-        predictions = (
-            pd.concat([predictions, rows], ignore_index=True) if len(rows) else predictions
-        )
+    rivals = tabular_baselines.predictions(run, experiment, labels.classes)
+    predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
     write_results(run, predictions, cases, experiment.evaluation, labels)
 
 

@@ -9,7 +9,14 @@ import pandas as pd
 
 from capsmed.config import Experiment
 
-ORDINARY_HEAD = "ordinary_head"
+ORDINARY_HEAD, AVERAGE_HEAD = "ordinary_head", "average_head"
+#: Baselines that are trained.
+TRAINED = (ORDINARY_HEAD, AVERAGE_HEAD)
+
+
+def trained(experiment: Experiment) -> list[str]:
+    """The baselines of an experiment that are trained as its network is."""
+    return [name for name in TRAINED if name in experiment.evaluation.baselines]
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,7 @@ def list_fits(run: Path, experiment: Experiment, splits: pd.DataFrame) -> list[F
     trained lie below ``baselines/<model>``.
     """
     homes = {experiment.network.name: run}
-    if ORDINARY_HEAD in experiment.evaluation.baselines:
-        homes[ORDINARY_HEAD] = run / "baselines" / ORDINARY_HEAD
+    homes |= {name: run / "baselines" / name for name in trained(experiment)}
     pairs = splits[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     return [
         Fit(model, int(repeat), seed, int(fold), home / f"repeat-{repeat}/seed-{seed}/fold-{fold}")

@@ -15,6 +15,7 @@ from capsmed.data.progress import tell
 from capsmed.data.splits import assign
 from capsmed.engines.fit import FoldData
 from capsmed.engines.fits import Fit
+from capsmed.engines.tabular_baselines import check_columns
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def read_data(
         DataError: the cohort cannot be used as it is; every bad row is listed.
     """
     cohort = Cohort.read(experiment.data, base, data_root)
+    check_columns(experiment.evaluation, cohort)
     splits = assign(cohort, experiment.split)
     patches = PatchSet.load(
         cohort,

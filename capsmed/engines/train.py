@@ -25,6 +25,7 @@ from capsmed.engines.run_data import RunData, read_data
 from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.shortage import memory_told
 from capsmed.engines.start import check_folder, open_run
+from capsmed.engines.tabular_baselines import keep_features
 
 _NOISY = ("ignite.distributed.launcher.Parallel", "ignite.distributed.auto.auto_model")
 
@@ -100,6 +101,7 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     data = read_data(experiment, job.base, job.data_root, show=first)
     if first:
         open_run(job.run, experiment, data.cohort, data.patches, data.splits, job.base)
+        keep_features(job.run, experiment.evaluation, data.cohort, data.patches)
         idist.barrier()
     fits = list_fits(job.run.path, experiment, data.splits)
     waiting = [fit for fit in fits if not fit.finished]

@@ -13,10 +13,9 @@ from capsmed.metrics.scores import (
 )
 from capsmed.metrics.size_only import size_only
 from capsmed.metrics.summary import metrics_json, summarise
-from capsmed.metrics.tables import BASELINES, read_table
+from capsmed.metrics.tables import read_table
 
 __all__ = [
-    "BASELINES",
     "accuracy",
     "auc",
     "auc_difference",

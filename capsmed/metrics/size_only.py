@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from capsmed.metrics.tables import included
+from capsmed.metrics.tabular import tabular
 
 
 def size_only(
@@ -36,62 +34,15 @@ def size_only(
         Rows of predictions.csv (model 'size_only'). Empty where no test case has a diameter or
         a training part with diameters lacks one of the classes.
     """
-    known = _with_diameter(cohort)
-    columns = ["model", "repeat", "seed", "fold", "case_id", "label"]
-    columns += [f"prob_{name}" for name in classes]
-    if other is not None:
-        train = splits["case_id"][splits["part"] != "test"]
-        parts = [(0, 0, known[known["case_id"].isin(train)], _with_diameter(other))]
-    else:
-        parts = [
-            (repeat, fold, *_parts(known, rows))
-            for (repeat, fold), rows in splits.groupby(["repeat", "fold"])
-        ]
-    if any(set(train["label"]) != set(classes) for _, _, train, _ in parts):
-        return pd.DataFrame(columns=columns)
-    rows = [_predicted(*part, classes=classes, seed=seed) for part in parts if len(part[-1])]
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+    told = None if other is None else (_log_diameter(other), other)
+    features = _log_diameter(cohort)
+    return tabular("size_only", features, cohort, splits, classes, told, seed, penalties=(1.0,))
 
 
-def _with_diameter(cohort: pd.DataFrame) -> pd.DataFrame:
+def _log_diameter(cohort: pd.DataFrame) -> pd.DataFrame:
     rows = included(cohort)
     if "diameter_mm" not in rows:
-        return rows.iloc[:0].assign(diameter_mm=0.0)
+        return rows[["case_id"]].assign(log_diameter=np.nan)
     diameter = pd.to_numeric(rows["diameter_mm"], errors="coerce")
-    usable = np.isfinite(diameter) & (diameter > 0)
-    return rows.assign(diameter_mm=diameter, label=rows["label"].astype(str))[usable]
-
-
-def _parts(known: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    tested = rows["case_id"][rows["part"] == "test"]
-    trained = rows["case_id"][rows["part"] != "test"]
-    return known[known["case_id"].isin(trained)], known[known["case_id"].isin(tested)]
-
-
-def _predicted(
-    repeat: int,
-    fold: int,
-    train: pd.DataFrame,
-    test: pd.DataFrame,
-    *,
-    classes: tuple[str, ...],
-    seed: int,
-) -> pd.DataFrame:
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    model.fit(_feature(train), train["label"].map(list(classes).index))
-    scores = model.predict_proba(_feature(test))
-    rows = pd.DataFrame(
-        {
-            "model": "size_only",
-            "repeat": int(repeat),
-            "seed": int(seed),
-            "fold": int(fold),
-            "case_id": test["case_id"].to_numpy(),
-            "label": test["label"].to_numpy(),
-        }
-    )
-    return rows.assign(**{f"prob_{name}": scores[:, k] for k, name in enumerate(classes)})
-
-
-def _feature(rows: pd.DataFrame) -> np.ndarray:
-    return np.log(rows["diameter_mm"].to_numpy(float))[:, None]
+    usable = diameter.where(np.isfinite(diameter) & (diameter > 0))
+    return rows[["case_id"]].assign(log_diameter=np.log(usable))

@@ -15,7 +15,7 @@ from capsmed.metrics.paired import paired
 from capsmed.metrics.patient_level import RULE, of_patients
 from capsmed.metrics.runs import RUN, Plan, Run, intervals, measure
 from capsmed.metrics.sample import samples_of
-from capsmed.metrics.tables import BASELINES
+from capsmed.metrics.tables import baselines_of
 from capsmed.metrics.units import Units, units_of
 
 
@@ -148,7 +148,8 @@ def metrics_json(
         ValueError: as `summarise`; or not exactly one model beside the baselines.
     """
     tables = dict(list(predictions.groupby("model", sort=False)))
-    models = [name for name in tables if name not in BASELINES]
+    rivals = baselines_of(tables)
+    models = [name for name in tables if name not in rivals]
     if len(models) != 1:
         raise ValueError(f"predictions: expected one model and its baselines, got {list(tables)}")
     settings = (tuple(classes), positive, confidence, bootstrap, seed)
@@ -157,8 +158,7 @@ def metrics_json(
     baselines = {
         name: summarise(tables[name], cohort, *settings)
         | {"auc_difference": paired(model, tables[name], cohort, plan)}
-        for name in BASELINES
-        if name in tables
+        for name in rivals
     }
     return {
         "schema_version": 1,

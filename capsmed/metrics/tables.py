@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-BASELINES = ("size_only", "ordinary_head")
+#: Models that stand beside the network, in this order; after them columns that are a score.
+BASELINES = ("size_only", "clinical", "radiomics", "ordinary_head", "average_head")
+SCORE = "score_"
 _WHOLE = ("repeat", "seed", "fold", "target", "epoch", "schema_version")
 _REAL = ("diameter_mm", "padded", "threshold")
+
+
+def baselines_of(models: Iterable[str]) -> list[str]:
+    """Those of ``models`` that are baselines, in the order of telling.
+
+    >>> baselines_of(["capsnet", "score_reader 1", "size_only"])
+    ['size_only', 'score_reader 1']
+    """
+    present = list(dict.fromkeys(models))
+    scores = [name for name in present if name.startswith(SCORE)]
+    return [name for name in BASELINES if name in present] + scores
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from capsmed.errors import DataError
-from capsmed.metrics.tables import BASELINES
+from capsmed.metrics.tables import baselines_of
 from capsmed.report.run import RunFiles, read_run
 from capsmed.report.words import label_of
 
@@ -96,7 +96,7 @@ def _models(runs: list[RunFiles], baselines: bool) -> dict[str, pd.DataFrame]:
     found: dict[str, pd.DataFrame] = {}
     for name, run in zip(_names(runs), runs, strict=True):
         found[run.model if len(runs) == 1 else name] = run.of(run.model)
-        for baseline in BASELINES if baselines else ():
+        for baseline in baselines_of(run.predictions["model"]) if baselines else []:
             rows = run.of(baseline)
             known = any(_alike(rows, other) for other in found.values())
             if len(rows) and not known:

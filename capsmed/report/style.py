@@ -23,7 +23,13 @@ MODEL, SIZE, HEAD = "#0072B2", "#D55E00", "#009E73"
 INK, QUIET, FAINT = "#1f2328", "#6b7280", "#d5d9de"
 #: For models without a colour of their own, in this order.
 PALETTE = (MODEL, SIZE, HEAD, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLOURS = {"size_only": SIZE, "ordinary_head": HEAD}
+COLOURS = {
+    "size_only": SIZE,
+    "ordinary_head": HEAD,
+    "radiomics": "#CC79A7",
+    "clinical": "#E69F00",
+    "average_head": "#56B4E9",
+}
 
 #: Widths in inches; both come out at the same type size in the report's column.
 FULL, HALF = 8.6, 4.2

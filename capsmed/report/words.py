@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from capsmed.metrics.tables import SCORE
+
 RESEARCH_USE = "Research use only. Not for diagnosis."
 
 #: Metrics in the order of the tables.
@@ -30,12 +32,21 @@ MORE_ROWS = {
     "calibration_error": "calibration error (ECE)",
 }
 
-_LABELS = {"size_only": "size only", "ordinary_head": "ordinary head"}
+_LABELS = {
+    "size_only": "size only",
+    "ordinary_head": "ordinary head",
+    "average_head": "average head",
+}
+_SUBJECTS = {
+    "size_only": "Size alone",
+    "clinical": "The clinical model",
+    "radiomics": "The radiomics model",
+}
 
 
 def label_of(model: str) -> str:
     """A model's name as readers see it."""
-    return _LABELS.get(model, model)
+    return _LABELS.get(model, model.removeprefix(SCORE))
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -139,7 +150,8 @@ def comparison(metrics: dict[str, Any], baseline: str) -> str:
     """One baseline beside the network: its AUC, overlap, paired difference."""
     entry, model = metrics["baselines"][baseline], metrics["model"]
     gap = entry["auc_difference"]
-    name = {"size_only": "Size alone"}.get(baseline, f"The {label_of(baseline)}")
+    score = f"The score '{label_of(baseline)}'" if baseline.startswith(SCORE) else None
+    name = _SUBJECTS.get(baseline) or score or f"The {label_of(baseline)}"
     partly = "" if entry["n_cases"] == model["n_cases"] else f" on the {who(entry)} it could score"
     first = f"{name} reaches AUC {span(entry['auc'])}{partly}"
     if gap["value"] is None or entry["auc"]["value"] is None:

@@ -1,0 +1,141 @@
+"""Baselines that need no network: features of the lesion, columns of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from capsmed.config import Evaluation, Experiment
+from capsmed.data.cohort import Cohort
+from capsmed.data.patches import PatchSet
+from capsmed.data.radiomics import radiomics
+from capsmed.data.table import number
+from capsmed.engines.run_folder import RunFolder
+from capsmed.errors import DataError, did_you_mean
+from capsmed.metrics.size_only import size_only
+from capsmed.metrics.tables import SCORE
+from capsmed.metrics.tabular import PENALTIES, tabular
+
+FEATURES, COLUMNS = "features.csv", "columns.csv"
+_LEVELS = 10  # different words of a column at most
+_UNPENALISED = (1e-6,)  # a single score keeps its order and is only put on the scale of a chance
+
+
+def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
+    """Refuse columns that the cohort's table does not have, or that cannot be used.
+
+    Raises:
+        DataError: a column is missing, a score is no number, or a column has too many words.
+    """
+    for key, names in (("clinical", evaluation.clinical), ("scores", evaluation.scores)):
+        for name in names:
+            if name not in cohort.table:
+                known = ", ".join(map(str, cohort.table.columns))
+                raise DataError(
+                    f"evaluation.{key}: expected a column of the cohort's table, got {name!r}"
+                    f"{did_you_mean(name, map(str, cohort.table.columns))}; columns are {known}"
+                )
+            _check_cells(key, name, cohort.included)
+
+
+def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
+    cells = rows[name].astype(str).str.strip()
+    words = cells[(cells != "") & cells.map(lambda cell: number(cell) is None)]
+    if key == "scores" and len(words):
+        case = rows["case_id"][words.index[0]]
+        raise DataError(
+            f"evaluation.scores: expected numbers in the column {name!r}, got "
+            f"{words.iloc[0]!r} for case {case!r}; leave unknown ones empty"
+        )
+    if words.nunique() > _LEVELS:
+        raise DataError(
+            f"evaluation.clinical: expected numbers or at most {_LEVELS} different words in the "
+            f"column {name!r}, got {words.nunique()}; group them"
+        )
+
+
+def keep_features(
+    run: RunFolder, evaluation: Evaluation, cohort: Cohort, patches: PatchSet
+) -> None:
+    """Write what the baselines are made from, once: lesions' features, and the table's columns.
+
+    The columns, such as an age, go to ``private/``, which is never shared.
+    """
+    if "radiomics" in evaluation.baselines and not (run.path / FEATURES).exists():
+        run.write_table(FEATURES, radiomics(patches, progress=True))
+    if evaluation.clinical or evaluation.scores:
+        run.write_private(COLUMNS, _cells(evaluation, cohort))
+
+
+def predictions(
+    run: RunFolder,
+    experiment: Experiment,
+    classes: tuple[str, ...],
+    other: tuple[Cohort, PatchSet, pd.DataFrame] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Rows of predictions.csv of each such baseline; none for one that cannot be fitted.
+
+    Args:
+        run: where `keep_features` has written.
+        experiment: its configuration.
+        classes: in order.
+        other: cohort, patches and case table of another cohort to predict instead.
+    """
+    evaluation, cases = experiment.evaluation, run.read_table("cohort.csv")
+    splits = run.read_table("splits.csv")
+    if "size_only" in evaluation.baselines:
+        yield size_only(cases, splits, classes, None if other is None else other[2])
+
+    def fitted(
+        name: str,
+        own: pd.DataFrame,
+        theirs: pd.DataFrame | None,
+        penalties: Sequence[float] = PENALTIES,
+    ) -> pd.DataFrame:
+        told = None if other is None or theirs is None else (theirs, other[2])
+        return tabular(name, own, cases, splits, classes, told, penalties=penalties)
+
+    if "radiomics" in evaluation.baselines:
+        theirs = None if other is None else radiomics(other[1], progress=True)
+        yield fitted("radiomics", run.read_table(FEATURES), theirs)
+    if evaluation.clinical or evaluation.scores:
+        cells = run.read_table(f"private/{COLUMNS}")
+        others = None if other is None else _cells(evaluation, other[0])
+        if evaluation.clinical:
+            names = list(evaluation.clinical)
+            yield fitted("clinical", *_encoded(cells, others, names))
+        for name in evaluation.scores:
+            yield fitted(f"{SCORE}{name}", *_encoded(cells, others, [name]), _UNPENALISED)
+
+
+def _cells(evaluation: Evaluation, cohort: Cohort) -> pd.DataFrame:
+    check_columns(evaluation, cohort)
+    names = dict.fromkeys((*evaluation.clinical, *evaluation.scores))
+    return cohort.included[["case_id", *names]].astype(str)
+
+
+def _encoded(
+    own: pd.DataFrame, others: pd.DataFrame | None, names: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Numbers as they are; of words one column each, but for the first, of the run's own table."""
+
+    def encoded(table: pd.DataFrame) -> pd.DataFrame:
+        columns = {"case_id": table["case_id"]}
+        for name in names:
+            columns |= _columns(name, table[name], own[name])
+        return pd.DataFrame(columns)
+
+    return encoded(own), None if others is None else encoded(others)
+
+
+def _columns(name: str, cells: pd.Series, known: pd.Series) -> dict[str, pd.Series]:
+    words = sorted({c for c in known.str.strip() if c and number(c) is None})
+    trimmed = cells.str.strip()
+    if not words:
+        values = [number(cell) for cell in trimmed]
+        return {name: pd.Series(np.array(values, dtype=float), index=cells.index)}
+    levels = sorted({c for c in known.str.strip() if c})
+    given = trimmed.where(trimmed.isin(levels))
+    return {f"{name}: {w}": (given == w).astype(float).where(given.notna()) for w in levels[1:]}

@@ -1,0 +1,102 @@
+"""Baselines from the table and from the lesion, in a run and on another cohort."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from capsmed.engines.evaluate import evaluate
+from capsmed.engines.train import train
+from capsmed.errors import DataError
+from tests.engines.blobs import tiny, write_blobs
+
+ASKED = {
+    "baselines": ["size_only", "radiomics"],
+    "clinical": ["age", "smoking"],
+    "scores": ["reader 1"],
+}
+
+
+def with_columns(path):
+    """The table with an age that tells a little, words, a reader's score, and gaps."""
+    table = pd.read_csv(path, dtype=str)
+    rng = np.random.default_rng(1)
+    large = (table["label"] == "large").to_numpy()
+    table["age"] = np.round(rng.normal(60 + 5 * large, 8)).astype(int).astype(str)
+    table["smoking"] = np.array(["never", "former", "current"])[rng.integers(0, 3, len(table))]
+    table["reader 1"] = np.round(rng.normal(large * 1.0, 0.6), 2).astype(str)
+    table.loc[2, ["age", "smoking"]] = ""
+    table.loc[3, "reader 1"] = ""
+    table.to_csv(path, index=False)
+    return table
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tabular")
+    write_blobs(folder, patients=8, first=100)
+    with_columns(folder / "cohort.csv")
+    (folder / "cohort.csv").rename(folder / "new.csv")
+    write_blobs(folder)
+    with_columns(folder / "cohort.csv")
+    train(
+        tiny("cohort.csv", evaluation={**ASKED, "bootstrap": 100}), base=folder, out=folder / "run"
+    )
+    return folder
+
+
+def metrics(path):
+    return json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_each_is_measured_beside_the_network_in_the_order_of_telling(folder):
+    found = metrics(folder / "run")["baselines"]
+    assert list(found) == ["size_only", "clinical", "radiomics", "score_reader 1"]
+    assert found["clinical"]["n_cases"] == 23  # one has neither column
+    assert found["score_reader 1"]["n_cases"] == 23
+
+
+def test_columns_of_patients_stay_private_and_features_do_not_tell_them(folder):
+    assert "age" in (folder / "run" / "private" / "columns.csv").read_text()
+    shared = [p for p in (folder / "run").rglob("*.csv") if "private" not in p.parts]
+    assert not any("former" in path.read_text() for path in shared)
+
+
+def test_the_lesions_features_are_kept_by_case(folder):
+    features = pd.read_csv(folder / "run" / "features.csv").merge(
+        pd.read_csv(folder / "cohort.csv"), on="case_id"
+    )
+    assert len(features) == 24
+    assert np.corrcoef(features["log_size"], np.log(features["diameter_mm"]))[0, 1] > 0.8
+
+
+def test_the_page_names_them_in_words(folder):
+    from capsmed.report import write_report
+
+    page = write_report(folder / "run").read_text(encoding="utf-8")
+    assert "The clinical model reaches AUC" in page
+    assert "The score &#39;reader 1&#39; reaches AUC" in page
+
+
+def test_another_cohort_is_predicted_by_them_too(folder):
+    found = evaluate(folder / "run", cohort=str(folder / "new.csv"), device="cpu")
+    assert list(metrics(found)["baselines"]) == list(metrics(folder / "run")["baselines"])
+    rows = pd.read_csv(found / "predictions.csv").query("model == 'clinical'")
+    assert len(rows) == 7 and rows["prob_large"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"clinical": ["agee"]}, r"evaluation.clinical: .* got 'agee'; did you mean 'age'\?"),
+        ({"scores": ["smoking"]}, "evaluation.scores: expected numbers .* 'smoking', got '"),
+        ({"clinical": ["case_id"]}, "at most 10 different words in the column 'case_id', got 24"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_refused_before_an_image_is_read(
+    folder, tmp_path, asked, message
+):
+    with pytest.raises(DataError, match=message):
+        train(tiny("cohort.csv", evaluation=asked), base=folder, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
