@@ -298,6 +298,11 @@ class Evaluation(Section):
         description="columns of the table, such as age, for a logistic regression in the same "
         "folds; missing values are filled in inside them",
     )
+    subgroups: tuple[str, ...] = Field(
+        (),
+        description="columns of the table, such as scanner, whose groups are measured apart; sizes "
+        "are where there are diameters",
+    )
     scores: tuple[str, ...] = Field(
         (), description="columns that are a score already, such as a reader's, each a baseline"
     )

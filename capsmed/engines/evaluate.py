@@ -137,7 +137,12 @@ def evaluate(
     result.write_table("cohort.csv", cases)
     note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)
     found = Labels(labels.classes, labels.positive, note)
-    write_results(result, predictions, cases, experiment.evaluation, found)
+    evaluation = experiment.evaluation
+    columns = tabular_baselines.groups(evaluation, cases, None)
+    if evaluation.subgroups:
+        cells = tabular_baselines.cells_of(evaluation, other)
+        columns = tabular_baselines.groups(evaluation, cases, cells)
+    write_results(result, predictions, cases, evaluation, found, columns=columns)
     return result.path
 
 

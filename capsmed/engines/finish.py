@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,14 @@ def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[P
     _check_complete(run, predictions, len(folds))
     rivals = tabular_baselines.predictions(run, experiment, labels.classes)
     predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
-    write_results(run, predictions, cases, experiment.evaluation, labels)
+    inner = [folder / "inner.csv" for folder in folds]
+    inside = None
+    if all(path.exists() for path in inner):  # a run without inner parts, or of an earlier version
+        inside = pd.concat([read_table(path) for path in inner], ignore_index=True)
+    evaluation = experiment.evaluation
+    cells = tabular_baselines.kept_columns(run, evaluation)
+    columns = tabular_baselines.groups(evaluation, cases, cells)
+    write_results(run, predictions, cases, evaluation, labels, inside, columns)
 
 
 def _check_complete(run: RunFolder, predictions: pd.DataFrame, fits: int) -> None:
@@ -77,8 +85,20 @@ def write_results(
     cases: pd.DataFrame,
     evaluation: Evaluation,
     labels: Labels,
+    inner: pd.DataFrame | None = None,
+    columns: Mapping[str, pd.Series] | None = None,
 ) -> None:
     """Write ``predictions.csv`` and ``metrics.json`` into a run or evaluation folder.
+
+    Args:
+        folder: of the run or evaluation.
+        predictions: of all models.
+        cases: the case table.
+        evaluation: level and number of resamples.
+        labels: what the probabilities mean.
+        inner: predictions of the folds' inner parts, on which thresholds and corrections are
+            chosen.
+        columns: text by case whose groups are measured apart.
 
     Raises:
         CheckpointError: the predictions are not finite or do not fit the cases.
@@ -93,6 +113,8 @@ def write_results(
             confidence=evaluation.confidence,
             bootstrap=evaluation.bootstrap,
             note=labels.note,
+            inner=inner,
+            columns=columns,
         )
     except ValueError as error:  # a diverged network, or files of a run changed by hand
         raise CheckpointError(

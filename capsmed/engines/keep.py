@@ -12,6 +12,7 @@ import torch
 
 from capsmed import atomic
 from capsmed.config import Experiment
+from capsmed.data.patches import PatchView
 from capsmed.engines import diverged
 from capsmed.engines.cuts import keep_cuts
 from capsmed.engines.fit import Fitted
@@ -25,28 +26,27 @@ from capsmed.engines.run_folder import read_table, write_table
 def keep(
     fit: Fit, experiment: Experiment, data: RunData, fitted: Fitted, device: torch.device
 ) -> dict[str, Any]:
-    """Write a fold's predictions, examples and, last, the ``fold.json`` that marks it finished.
+    """Write a fold's predictions, its pictures and, last, the ``fold.json`` that marks it finished.
 
     Returns:
         What it has learnt: the facts that `capsmed.metrics.diagnosis` judges.
     """
-    test = data.positions(fit, "test")
+    test, inner = data.positions(fit, "test"), data.positions(fit, "inner")
     view = data.patches.view(test, augment=False, seed_key=fit.key)
-    training = experiment.training
-    values = predict(
-        fitted.wrapper,
-        view,
-        batch_size=max(training.batch_size, 64),
-        device=device,
-        precision=training.precision,
-    )
+    values = _predicted(view, experiment, fitted, device)
     diverged.check_predictions(fit.folder, values)
+    inside = None
+    if len(inner):
+        inner_view = data.patches.view(inner, augment=False, seed_key=fit.key)
+        inside = _predicted(inner_view, experiment, fitted, device)
     learning = learning_facts(fit, experiment, data, fitted, device, values)
     if idist.get_rank() == 0:
-        rows = data.cohort.included.iloc[test]
-        write_table(
-            fit.folder / "predictions.csv", prediction_rows(fit, rows, values, data.cohort.classes)
-        )
+        cases, classes = data.cohort.included, data.cohort.classes
+        rows = cases.iloc[test]
+        write_table(fit.folder / "predictions.csv", prediction_rows(fit, rows, values, classes))
+        if inside is not None:
+            table = prediction_rows(fit, cases.iloc[inner], inside, classes)
+            write_table(fit.folder / "inner.csv", table)
         _keep_examples(fit, rows, view, values, fitted, device)
         true = values[np.arange(len(rows)), rows["target"].to_numpy(int)]
         case_ids = rows["case_id"].to_numpy(str)
@@ -58,6 +58,19 @@ def keep(
         atomic.write_json(fit.folder / "fold.json", record)
     idist.barrier()
     return learning
+
+
+def _predicted(
+    view: PatchView, experiment: Experiment, fitted: Fitted, device: torch.device
+) -> np.ndarray:
+    training = experiment.training
+    return predict(
+        fitted.wrapper,
+        view,
+        batch_size=max(training.batch_size, 64),
+        device=device,
+        precision=training.precision,
+    )
 
 
 def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:

@@ -29,15 +29,16 @@ def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
     Raises:
         DataError: a column is missing, a score is no number, or a column has too many words.
     """
-    for key, names in (("clinical", evaluation.clinical), ("scores", evaluation.scores)):
-        for name in names:
+    for key in ("clinical", "scores", "subgroups"):
+        for name in getattr(evaluation, key):
             if name not in cohort.table:
                 known = ", ".join(map(str, cohort.table.columns))
                 raise DataError(
                     f"evaluation.{key}: expected a column of the cohort's table, got {name!r}"
                     f"{did_you_mean(name, map(str, cohort.table.columns))}; columns are {known}"
                 )
-            _check_cells(key, name, cohort.included)
+            if key != "subgroups":
+                _check_cells(key, name, cohort.included)
 
 
 def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
@@ -65,8 +66,33 @@ def keep_features(
     """
     if "radiomics" in evaluation.baselines and not (run.path / FEATURES).exists():
         run.write_table(FEATURES, radiomics(patches, progress=True))
-    if evaluation.clinical or evaluation.scores:
-        run.write_private(COLUMNS, _cells(evaluation, cohort))
+    if _names(evaluation):
+        run.write_private(COLUMNS, cells_of(evaluation, cohort))
+
+
+def groups(
+    evaluation: Evaluation, cases: pd.DataFrame, cells: pd.DataFrame | None
+) -> dict[str, pd.Series]:
+    """Columns whose groups are measured apart, as text by case: sizes, and those asked for.
+
+    Args:
+        evaluation: names the columns.
+        cases: the case table.
+        cells: what `keep_features` has kept of the table, or None.
+    """
+    found: dict[str, pd.Series] = {}
+    if "diameter_mm" in cases and cases["diameter_mm"].notna().any():
+        sizes = cases.set_index("case_id")["diameter_mm"]
+        found["diameter in mm"] = sizes.map(lambda size: "" if np.isnan(size) else f"{size:g}")
+    if cells is not None:
+        table = cells.set_index("case_id")
+        found |= {name: table[name].str.strip() for name in evaluation.subgroups}
+    return found
+
+
+def kept_columns(run: RunFolder, evaluation: Evaluation) -> pd.DataFrame | None:
+    """What `keep_features` has kept of the table; None where nothing was asked for."""
+    return run.read_table(f"private/{COLUMNS}") if _names(evaluation) else None
 
 
 def predictions(
@@ -102,7 +128,7 @@ def predictions(
         yield fitted("radiomics", run.read_table(FEATURES), theirs)
     if evaluation.clinical or evaluation.scores:
         cells = run.read_table(f"private/{COLUMNS}")
-        others = None if other is None else _cells(evaluation, other[0])
+        others = None if other is None else cells_of(evaluation, other[0])
         if evaluation.clinical:
             names = list(evaluation.clinical)
             yield fitted("clinical", *_encoded(cells, others, names))
@@ -110,10 +136,20 @@ def predictions(
             yield fitted(f"{SCORE}{name}", *_encoded(cells, others, [name]), _UNPENALISED)
 
 
-def _cells(evaluation: Evaluation, cohort: Cohort) -> pd.DataFrame:
+def cells_of(evaluation: Evaluation, cohort: Cohort) -> pd.DataFrame:
+    """The columns that are asked for, as text, with case_id.
+
+    Raises:
+        DataError: as `check_columns`.
+    """
     check_columns(evaluation, cohort)
-    names = dict.fromkeys((*evaluation.clinical, *evaluation.scores))
-    return cohort.included[["case_id", *names]].astype(str)
+    return cohort.included[["case_id", *_names(evaluation)]].astype(str)
+
+
+def _names(evaluation: Evaluation) -> list[str]:
+    """Every column of the table that is asked for, once."""
+    asked = (*evaluation.clinical, *evaluation.scores, *evaluation.subgroups)
+    return list(dict.fromkeys(asked))
 
 
 def _encoded(

@@ -12,6 +12,8 @@ from capsmed.metrics.sample import Sample
 LEAST = 1e-7
 #: Bins of the calibration error, and cases in each at least.
 BINS, FEWEST = 10, 5
+#: Intercept and slope to start a fit from: curved enough there to step from, whatever the scores.
+FLAT = np.zeros((2, 1))
 _NUMBERS = 4_000_000  # in a block of resamples
 _STEEPEST = 100.0  # slope beyond which the classes are taken for separated
 
@@ -80,12 +82,14 @@ def _mean(values: np.ndarray, unit: np.ndarray, weights: np.ndarray) -> Estimate
 
 
 def _slope(outcome: np.ndarray, x: np.ndarray, unit: np.ndarray, weights: np.ndarray) -> Estimate:
-    start, curvature = _fit(outcome, x, np.ones((len(x), 1)), np.array([[0.0], [1.0]]))
+    start, curvature = logistic_fit(outcome, x, np.ones((len(x), 1)), FLAT)
     if not np.isfinite(start).all():
         return absent(weights)
     residual = outcome - expit(start[0] + start[1] * x)
     steps = np.linalg.solve(curvature, np.stack([residual, x * residual]))[1]
-    replicates = [_fit(outcome, x, block[unit], start)[0][1] for block in _blocks(weights, len(x))]
+    replicates = [
+        logistic_fit(outcome, x, block[unit], start)[0][1] for block in _blocks(weights, len(x))
+    ]
     influence = np.bincount(unit, steps, len(weights))
     return Estimate(float(start[1, 0]), np.concatenate(replicates), influence, (np.nan, np.nan))
 
@@ -102,10 +106,17 @@ def _intercept(
     return Estimate(float(start[0]), np.concatenate(replicates), influence, (np.nan, np.nan))
 
 
-def _fit(
+def logistic_fit(
     outcome: np.ndarray, x: np.ndarray, weights: np.ndarray, start: np.ndarray, rounds: int = 30
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logistic regression on one variable for every column of weights, by Newton's method.
+
+    Args:
+        outcome: [rows], 0 to 1.
+        x: [rows] the variable.
+        weights: [rows, columns].
+        start: intercept and slope to start from, [2, 1].
+        rounds: steps at most.
 
     Returns:
         Intercepts and slopes [2, columns], NaN where the classes are separated or one is absent;
@@ -132,7 +143,7 @@ def _fit(
 def _shift(
     outcome: np.ndarray, x: np.ndarray, weights: np.ndarray, start: np.ndarray, rounds: int = 50
 ) -> tuple[np.ndarray, float]:
-    """`_fit` with the slope held at 1: intercepts [columns], and the last one's curvature."""
+    """`logistic_fit` with the slope held at 1: intercepts [columns], the last one's curvature."""
     a = np.full(weights.shape[1], start[0], float)
     with np.errstate(all="ignore"):
         for _ in range(rounds):

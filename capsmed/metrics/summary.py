@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from capsmed.metrics.calibration import calibration_error
+from capsmed.metrics.chosen_inside import operating_points, recalibrated
 from capsmed.metrics.delong_runs import interval_of_runs
 from capsmed.metrics.estimate import Estimate
 from capsmed.metrics.measures import all_estimates
@@ -15,6 +17,7 @@ from capsmed.metrics.paired import paired
 from capsmed.metrics.patient_level import RULE, of_patients
 from capsmed.metrics.runs import RUN, Plan, Run, intervals, measure
 from capsmed.metrics.sample import samples_of
+from capsmed.metrics.subgroups import subgroups
 from capsmed.metrics.tables import baselines_of
 from capsmed.metrics.units import Units, units_of
 
@@ -138,11 +141,15 @@ def metrics_json(
     bootstrap: int = 2000,
     seed: int = 0,
     note: str = "",
+    inner: pd.DataFrame | None = None,
+    columns: Mapping[str, pd.Series] | None = None,
 ) -> dict[str, Any]:
     """The whole of metrics.json, the network and its baselines; null where a value is undefined.
 
     Each baseline also carries ``auc_difference``: network minus baseline on the cases that both
-    predicted, resampled together.
+    predicted, resampled together. With the folds' ``inner`` predictions the network also has
+    ``operating_points`` and ``recalibrated`` (`chosen_inside`), with ``columns`` of the table
+    ``subgroups`` (`capsmed.metrics.subgroups`).
 
     Raises:
         ValueError: as `summarise`; or not exactly one model beside the baselines.
@@ -155,6 +162,12 @@ def metrics_json(
     settings = (tuple(classes), positive, confidence, bootstrap, seed)
     model, plan = tables[models[0]], Plan.of(*settings)
     entry = summarise(model, cohort, *settings)
+    if inner is not None:
+        own = inner[inner["model"] == models[0]]
+        entry["operating_points"] = operating_points(model, own, cohort, plan)
+        entry["recalibrated"] = recalibrated(model, own, cohort, plan)
+    if columns:
+        entry["subgroups"] = subgroups(model, cohort, columns, plan)
     baselines = {
         name: summarise(tables[name], cohort, *settings)
         | {"auc_difference": paired(model, tables[name], cohort, plan)}

@@ -41,6 +41,12 @@ from capsmed.report.terms import explained
 PAGE = 820
 
 
+_OF_PROBABILITIES = (
+    "brier", "log_loss", "calibration_slope", "calibration_intercept", "calibration_error",
+)  # fmt: skip
+_OF_GROUPS = ("auc", "accuracy", "sensitivity", "specificity")
+
+
 def write_report(run: Path, evaluation: Path | None = None) -> Path:
     """Write plots/*.svg and report.html from a run folder's files; no images are needed.
 
@@ -123,6 +129,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "rows": words.metric_rows(metrics),
         "more": words.more_rows(metrics),
         "explained": lambda key: explained(key, len(metrics["classes"])),
+        "calibration": [key for key in _OF_PROBABILITIES if key in metrics["model"]],
+        "told": [key for key in _OF_GROUPS if key in metrics["model"]],
         "cases": cases_content(run),
         "binary": len(metrics["classes"]) == 2,
         "several_runs": len(metrics["model"]["per_seed"]) > 1,

@@ -74,6 +74,19 @@ EXPLAINED = {
         "Of a patient with several cases only the highest score counts; the patient is "
         "positive where any case is."
     ),
+    "operating_points": (
+        "In each fold the largest threshold at which the inner part, not the test part, reaches the"
+        " wanted sensitivity; what the test parts then show."
+    ),
+    "recalibrated": (
+        "In each fold one number (temperature) or two (Platt) fitted to the inner part and applied"
+        " to the test part's probabilities. It shows whether a correction would help; nothing else"
+        " on this page uses it."
+    ),
+    "subgroups": (
+        "The same network on parts of the cohort. With many parts some look good or bad by chance;"
+        " nothing is adjusted for that."
+    ),
 }
 
 

@@ -15,6 +15,7 @@ ASKED = {
     "baselines": ["size_only", "radiomics"],
     "clinical": ["age", "smoking"],
     "scores": ["reader 1"],
+    "subgroups": ["smoking"],
 }
 
 
@@ -77,6 +78,22 @@ def test_the_page_names_them_in_words(folder):
     page = write_report(folder / "run").read_text(encoding="utf-8")
     assert "The clinical model reaches AUC" in page
     assert "The score &#39;reader 1&#39; reaches AUC" in page
+
+
+def test_groups_of_a_column_and_sizes_are_measured_apart(folder):
+    found = metrics(folder / "run")["model"]["subgroups"]
+    assert list(found) == ["diameter in mm", "smoking"]
+    assert [e["group"] for e in found["smoking"]] == ["current", "former", "never", "unknown"]
+    assert sum(e["n_cases"] for e in found["diameter in mm"]) == 24
+
+
+def test_what_is_chosen_inside_the_folds_is_kept(folder):
+    inner = pd.read_csv(folder / "run" / "repeat-0" / "seed-0" / "fold-0" / "inner.csv")
+    splits = pd.read_csv(folder / "run" / "splits.csv").query("fold == 0 and part == 'inner'")
+    assert set(inner["case_id"]) == set(splits["case_id"])
+    model = metrics(folder / "run")["model"]
+    assert [p["wanted"] for p in model["operating_points"]] == [0.8, 0.9, 0.95]
+    assert set(model["recalibrated"]) == {"temperature", "platt"}
 
 
 def test_another_cohort_is_predicted_by_them_too(folder):
