@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -68,7 +67,8 @@ def main(out: Path, fast: bool = False) -> Path:
     if "CAPSMED_DATA" in os.environ:
         limit = [*FAST, "data.limit=40"] if fast else []
         sets["luna16"] = [
-            *_validation_only(out),
+            "split.tested=val",
+            "split.inner=0",
             "evaluation.baselines=[]",
             SEEDS["luna16"],
             *limit,
@@ -181,21 +181,6 @@ def _step(experiment: Experiment) -> Callable[[], None]:
         optimizer.step()
 
     return step
-
-
-def _validation_only(out: Path) -> list[str]:
-    """luna16 with its validation part as what is predicted; its test part is not read."""
-    source = Path(os.environ["CAPSMED_DATA"]) / "luna16_2d" / "luna16_candidates.npz"
-    target = (out / "luna16_validation.npz").resolve()
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with np.load(source) as found:
-            kinds = ("images", "labels")
-            parts = {f"train_{kind}": found[f"train_{kind}"] for kind in kinds}
-            parts |= {f"val_{kind}": found[f"train_{kind}"][:0] for kind in kinds}
-            parts |= {f"test_{kind}": found[f"val_{kind}"] for kind in kinds}
-        np.savez(target, **parts)
-    return [f"data.cohort={target}", "split.inner=0"]
 
 
 def _few(out: Path) -> Path:

@@ -202,6 +202,15 @@ class Split(Section):
         0.2, description="share of the training part's patients kept for early stopping; 0: none"
     )
 
+    tested: Literal["test", "val"] = Field(
+        "test",
+        description="of a source with parts of its own: val, to choose by, leaves its test part "
+        "unused",
+    )
+    train_cases: Count | None = Field(
+        None, description="train on about so many cases of each training part, drawn by patient"
+    )
+
     @model_validator(mode="after")
     def _one_way_of_splitting(self) -> Split:
         if self.column is not None and self.leave_out is not None:

@@ -35,7 +35,8 @@ def assign(cohort: Cohort, split: config.Split) -> pd.DataFrame:
     and 'val' cases train.
 
     Returns:
-        columns ``repeat``, ``fold``, ``case_id``, ``part`` ('train', 'inner' or 'test').
+        columns ``repeat``, ``fold``, ``case_id``, ``part`` ('train', 'inner', 'test', or 'unused'
+        for what ``split.train_cases`` leaves of a training part).
 
     Raises:
         DataError: a fold lacks a class in one of its parts, a patient stands in several parts of
@@ -43,6 +44,11 @@ def assign(cohort: Cohort, split: config.Split) -> pd.DataFrame:
     """
     rows = cohort.included
     column = _column(cohort, rows, split)
+    if split.tested == "val" and (column is None or not _is_split(rows, column, split)):
+        raise DataError(
+            "split.tested: expected a column 'split' with train, val and test for val, got none; "
+            "leave split.tested out"
+        )
     if column is None:
         folds = _drawn(cohort, rows, split)
     else:
@@ -56,6 +62,7 @@ def assign(cohort: Cohort, split: config.Split) -> pd.DataFrame:
     tables = []
     for repeat, fold, parts in folds:
         parts = _with_inner(rows, parts, split, repeat, fold)
+        parts = _fewer(cohort, rows, parts, split, repeat, fold)
         _check_parts(cohort, rows, parts, split, column, fold)
         tables.append(
             pd.DataFrame(
@@ -122,7 +129,15 @@ def _given_split(
             f"{cohort.file} column '{column}': expected train, val and test (val may be absent), "
             f"got {', '.join(repr(word) for word in sorted(set(words)))}"
         )
-    yield 0, 0, words.map(PARTS).to_numpy(object)
+    parts = words.map(PARTS)
+    if split.tested == "val":
+        if "inner" not in set(parts):
+            raise DataError(
+                f"split.tested: expected a val part in {cohort.file} column '{column}', got none; "
+                "leave split.tested out"
+            )
+        parts = parts.map({"train": "train", "inner": "test", "test": "unused"})
+    yield 0, 0, parts.to_numpy(object)
 
 
 def _given_folds(
@@ -150,6 +165,31 @@ def _with_inner(
         targets = rows["target"].to_numpy()[train]
         drawn = stratify.draw(groups_of(rows, split)[train], targets, split.inner, rng)
         parts[train[drawn]] = "inner"
+    return parts
+
+
+def _fewer(
+    cohort: Cohort,
+    rows: pd.DataFrame,
+    parts: np.ndarray,
+    split: config.Split,
+    repeat: int,
+    fold: int,
+) -> np.ndarray:
+    """Leave ``split.train_cases`` of the training part, whole patients, the classes alike."""
+    train = np.flatnonzero(parts == "train")
+    if split.train_cases is None or split.train_cases == len(train):
+        return parts
+    if split.train_cases > len(train):
+        raise DataError(
+            f"split.train_cases: expected at most {len(train)}, the training part of fold {fold} "
+            f"of {cohort.file}, got {split.train_cases}; take fewer"
+        )
+    rng = np.random.default_rng([split.seed, repeat, fold, 2])
+    targets, share = rows["target"].to_numpy()[train], split.train_cases / len(train)
+    parts = parts.copy()
+    parts[train] = "unused"
+    parts[train[stratify.draw(groups_of(rows, split)[train], targets, share, rng)]] = "train"
     return parts
 
 

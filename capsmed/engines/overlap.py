@@ -10,6 +10,7 @@ import pandas as pd
 from capsmed.data.cohort import Cohort
 from capsmed.engines.run_folder import RunFolder
 from capsmed.errors import DataError
+from capsmed.metrics.tables import LEARNT
 
 Choice = Literal["drop", "out-of-fold"]
 
@@ -45,7 +46,7 @@ class Overlap:
             known = known.assign(patient_id=known["case_id"])
             rows = rows.assign(patient_id=rows["case_id"])
         splits = run.read_table("splits.csv").merge(known, on="case_id")
-        trained = set(splits["patient_id"][splits["part"] != "test"])
+        trained = set(splits["patient_id"][splits["part"].isin(LEARNT)])
         seen = rows[rows["patient_id"].isin(trained)]
         if seen.empty:
             return cls({}, {}, "")

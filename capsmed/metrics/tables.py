@@ -11,6 +11,8 @@ import pandas as pd
 #: Models that stand beside the network, in this order; after them columns that are a score.
 BASELINES = ("size_only", "clinical", "radiomics", "ordinary_head", "average_head")
 SCORE = "score_"
+#: Parts of a fold that a model may learn from.
+LEARNT = ("train", "inner")
 _WHOLE = ("repeat", "seed", "fold", "target", "epoch", "schema_version")
 _REAL = ("diameter_mm", "padded", "threshold")
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from capsmed.metrics.tables import included
+from capsmed.metrics.tables import LEARNT, included
 
 #: Strengths 1/C of the penalty to choose from inside the training part.
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
@@ -53,7 +53,7 @@ def tabular(
     """
     known = _joined(features, cohort)
     if other is not None:
-        trained = splits["case_id"][splits["part"] != "test"]
+        trained = splits["case_id"][splits["part"].isin(LEARNT)]
         parts = [(0, 0, known[known["case_id"].isin(trained)], _joined(*other))]
     else:
         parts = [
@@ -90,7 +90,7 @@ def _joined(features: pd.DataFrame, cohort: pd.DataFrame) -> pd.DataFrame:
 
 def _parts(known: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     tested = rows["case_id"][rows["part"] == "test"]
-    trained = rows["case_id"][rows["part"] != "test"]
+    trained = rows["case_id"][rows["part"].isin(LEARNT)]
     return known[known["case_id"].isin(trained)], known[known["case_id"].isin(tested)]
 
 

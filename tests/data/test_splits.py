@@ -170,3 +170,38 @@ def test_a_column_that_is_not_there_is_named(cases):
 def test_given_parts_cannot_be_repeated(arrays):
     with pytest.raises(DataError, match="split.repeats: expected 1 with the given column 'split'"):
         assign(arrays, config.Split(repeats=2))
+
+
+def test_a_smaller_training_part_is_drawn_by_patient_and_keeps_the_classes(cases):
+    cohort = cases(count=36)
+    whole, fewer = (assign(cohort, split(inner=0, train_cases=n)) for n in (None, 10))
+    for before, after in zip(by_fold(whole, cohort), by_fold(fewer, cohort), strict=True):
+        assert before["part"].eq("test").equals(after["part"].eq("test"))
+        assert (after.groupby("patient_id")["part"].nunique() == 1).all()
+        trained = after[after["part"] == "train"]
+        assert 8 <= len(trained) <= 12 and trained["label"].nunique() == 2
+        assert set(after["part"]) == {"train", "test", "unused"}
+
+
+def test_other_seeds_draw_other_training_parts(arrays):
+    drawn = [assign(arrays, config.Split(inner=0, train_cases=8, seed=k)) for k in (0, 0, 1)]
+    assert drawn[0].equals(drawn[1]) and not drawn[0].equals(drawn[2])
+
+
+def test_more_training_cases_than_there_are_is_refused(arrays):
+    with pytest.raises(DataError, match="train_cases: expected at most 18, .* got 19; take fewer"):
+        assign(arrays, config.Split(inner=0, train_cases=19))
+
+
+def test_the_val_part_may_be_tested_so_that_the_test_part_stays_unused(arrays):
+    parts = assign(arrays, config.Split(inner=0, tested="val")).merge(
+        assign(arrays, config.Split()), on="case_id"
+    )
+    assert set(zip(parts["part_y"], parts["part_x"], strict=True)) == {
+        ("train", "train"), ("inner", "test"), ("test", "unused"),
+    }  # fmt: skip
+
+
+def test_a_cohort_without_parts_has_no_val_part_to_test(cases):
+    with pytest.raises(DataError, match="split.tested: expected a column 'split' .* leave"):
+        assign(cases(count=36), split(tested="val"))

@@ -106,3 +106,13 @@ def test_a_training_part_of_one_class_gives_no_model(tables):
     features, cohort, splits = tables
     cohort["label"] = "benign"
     assert len(tabular("mine", features, cohort, splits, CLASSES)) == 0
+
+
+def test_what_a_fold_leaves_unused_is_not_learnt_from(tables):
+    features, cohort, splits = tables
+    half = splits["part"].eq("train") & (np.arange(len(splits)) % 8 < 4)
+    unused = splits.assign(part=splits["part"].where(~half, "unused"))
+    without = splits[~half]
+    told = (CLASSES, None, 0, (1.0,))
+    rows, same = (tabular("mine", features, cohort, s, *told) for s in (unused, without))
+    assert rows.equals(same)
