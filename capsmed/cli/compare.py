@@ -57,14 +57,23 @@ def compare(
 
 @click.command()
 @_RUNS
-def report(folders: tuple[Path, ...]) -> None:
+@click.option(
+    "--paper",
+    is_flag=True,
+    help="Write figures for print, tables as .xlsx and a methods paragraph, too.",
+)
+def report(folders: tuple[Path, ...], paper: bool) -> None:
     """Write plots and report.html of a run again; images are not needed.
 
     Of several runs: the page of their comparison, see `capsmed compare`.
     """
-    from capsmed.report import write_comparison, write_report
+    from capsmed.report import write_comparison, write_paper, write_report
 
-    if len(folders) == 1:
-        click.echo(write_report(folders[0]))
-    else:
+    if paper and len(folders) > 1:
+        raise click.UsageError("--paper is of one run; give it alone")
+    if len(folders) > 1:
         click.echo(write_comparison(folders) / "comparison.html")
+        return
+    click.echo(write_report(folders[0]))
+    if paper:
+        click.echo(write_paper(folders[0]))

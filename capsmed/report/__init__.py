@@ -4,5 +4,6 @@ from capsmed.report.compared import comparison_table
 from capsmed.report.comparison import write_comparison
 from capsmed.report.console import console_table
 from capsmed.report.html import write_report
+from capsmed.report.paper import write_paper
 
-__all__ = ["comparison_table", "console_table", "write_comparison", "write_report"]
+__all__ = ["comparison_table", "console_table", "write_comparison", "write_paper", "write_report"]

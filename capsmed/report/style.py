@@ -7,8 +7,11 @@ import io
 import re
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
@@ -17,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from capsmed import atomic
 
 #: Okabe and Ito's palette: told apart by colour-blind readers, and in grey.
 MODEL, SIZE, HEAD = "#0072B2", "#D55E00", "#009E73"
@@ -41,6 +46,10 @@ _FONTS = (
 )  # fmt: skip
 
 
+#: Writes each figure in other formats too, see `printed`.
+_press: ContextVar[Callable[[Figure, str], None] | None] = ContextVar("press", default=None)
+
+
 @contextmanager
 def figure(width: float, height: float, pad: float = 0.04) -> Iterator[Figure]:
     """A figure in the house style; no pyplot, so no window system and no global state."""
@@ -51,6 +60,27 @@ def figure(width: float, height: float, pad: float = 0.04) -> Iterator[Figure]:
         yield Figure(figsize=(width, height), layout=layout)
 
 
+@contextmanager
+def printed(folder: Path, formats: Sequence[str], dpi: int = 300) -> Iterator[None]:
+    """Whatever `svg` makes inside is also written into ``folder``, in each of ``formats``."""
+    token = _press.set(lambda drawn, name: _print(drawn, folder / name, formats, dpi))
+    try:
+        yield
+    finally:
+        _press.reset(token)
+
+
+def _print(drawn: Figure, path: Path, formats: Sequence[str], dpi: int) -> None:
+    for kind in formats:
+        options: dict[str, Any] = {"format": kind, "dpi": dpi}
+        if kind == "pdf":
+            options["metadata"] = {"CreationDate": None}
+        elif kind == "tiff":
+            options["pil_kwargs"] = {"compression": "tiff_lzw"}
+        target = path.with_name(f"{path.name}.{kind}")
+        atomic.write(target, partial(drawn.savefig, **options))
+
+
 def svg(drawn: Figure, name: str) -> str:
     """The figure as SVG text: the same bytes for the same figure, text kept as text.
 
@@ -58,6 +88,9 @@ def svg(drawn: Figure, name: str) -> str:
         drawn: made inside `figure`.
         name: keeps the ids of figures apart that share one page.
     """
+    press = _press.get()
+    if press is not None:
+        press(drawn, name)
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": f"capsmed {name}"}):
