@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
+from capsmed.metrics.tables import SCORE
 from capsmed.report.run import RunFiles
+
+_BASELINES = {
+    "size_only": "Size only: logistic regression on the logarithm of the diameter, classes "
+    "weighted equally, fitted in the same training parts.",
+    "radiomics": "Radiomics: logistic regression on intensity and shape features of the lesion, "
+    "found by its half-maximum; penalty chosen by an inner cross-validation in the training part.",
+    "ordinary_head": "Ordinary head: the same encoder with linear layers, trained with "
+    "cross-entropy in the same folds, with the same augmentation and epochs.",
+    "average_head": "Average head: the same with each channel's mean before the linear layer.",
+}
 
 
 def methods(run: RunFiles) -> list[str]:
@@ -118,12 +129,17 @@ def _statistics(run: RunFiles) -> list[str]:
         f"AUC: {run.metrics.get('auc_definition', '')}.",
         f"Intervals: {'; '.join(used)}.",
     ]
-    if "size_only" in run.metrics["baselines"]:
-        sentences.append(
-            "Size only: logistic regression on the logarithm of the diameter, classes weighted "
-            "equally, fitted in the same training parts."
-        )
-    return sentences
+    baselines = run.metrics["baselines"]
+    told = [_BASELINES[name] for name in baselines if name in _BASELINES]
+    if "clinical" in baselines:
+        columns = (run.config.get("evaluation") or {}).get("clinical") or []
+        told.append(f"Clinical: logistic regression on {', '.join(map(str, columns))}, likewise.")
+    scores = [name.removeprefix(SCORE) for name in baselines if name.startswith(SCORE)]
+    if scores:
+        told.append(f"Scores of the table: {', '.join(scores)}, scaled in the same training parts.")
+    if baselines:
+        told.append("Differences: on the same cases, resampled together; p values by DeLong.")
+    return sentences + told
 
 
 def _between(numbers: list[int]) -> str:

@@ -78,6 +78,7 @@ def test_the_page_names_them_in_words(folder):
     page = write_report(folder / "run").read_text(encoding="utf-8")
     assert "The clinical model reaches AUC" in page
     assert "The score &#39;reader 1&#39; reaches AUC" in page
+    assert "Clinical: logistic regression on age, smoking" in page
 
 
 def test_groups_of_a_column_and_sizes_are_measured_apart(folder):
