@@ -72,7 +72,8 @@ def lesion(image: np.ndarray) -> np.ndarray:
     parts = measure.label(smooth >= (bright + float(np.median(darker))) / 2, connectivity=1)
     inside = parts == np.bincount(parts[core & (parts > 0)]).argmax()
     away = np.sqrt(sum((g - c) ** 2 for g, c in zip(np.indices(image.shape), centre, strict=True)))
-    return inside & (away <= _radius(inside, away) + 0.5)
+    found = inside & (away <= _radius(inside, away) + 0.5)
+    return found if found.any() else core  # all that is bright lies beside the middle
 
 
 def _radius(inside: np.ndarray, away: np.ndarray) -> float:

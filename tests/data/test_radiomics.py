@@ -27,7 +27,16 @@ def test_a_vessel_and_the_chest_wall_that_touch_it_stay_outside():
     assert found.sum() == pytest.approx((ball(6) > 0.5).sum(), rel=0.1)
 
 
-@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.full((9, 9, 9), 0.4), np.eye(9)])
+def beside_the_middle():
+    """Dark in the middle, with a large bright structure that begins two voxels beside it."""
+    image = np.zeros((21, 21))
+    image[12:], image[:, 12:] = 1, 1
+    return image
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((9, 9)), np.full((9, 9, 9), 0.4), np.eye(9), beside_the_middle()]
+)
 def test_there_is_always_a_lesion_and_every_feature_is_finite(image):
     assert lesion(image).any()
     assert all(np.isfinite(value) for value in describe(image, (1.0,) * image.ndim).values())
