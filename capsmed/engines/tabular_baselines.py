@@ -19,6 +19,8 @@ from capsmed.metrics.tables import SCORE
 from capsmed.metrics.tabular import PENALTIES, tabular
 
 FEATURES, COLUMNS = "features.csv", "columns.csv"
+#: Columns that are the answer, or who it is about.
+_ANSWERS = ("label", "target", "case_id", "patient_id", "excluded")
 _LEVELS = 10  # different words of a column at most
 _UNPENALISED = (1e-6,)  # a single score keeps its order and is only put on the scale of a chance
 
@@ -36,6 +38,11 @@ def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
                 raise DataError(
                     f"evaluation.{key}: expected a column of the cohort's table, got {name!r}"
                     f"{did_you_mean(name, map(str, cohort.table.columns))}; columns are {known}"
+                )
+            if key != "subgroups" and name in _ANSWERS:
+                raise DataError(
+                    f"evaluation.{key}: expected a column that is known before the answer, got "
+                    f"{name!r}; leave it out"
                 )
             if key != "subgroups":
                 _check_cells(key, name, cohort.included)

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from capsmed.errors import DataError
-from capsmed.metrics.tables import baselines_of
+from capsmed.errors import CheckpointError, DataError
+from capsmed.metrics.tables import baselines_of, probabilities
 from capsmed.report.run import RunFiles, read_run
 from capsmed.report.words import label_of
 
 _NAMED = 5  # cases that an error lists
+_ROUNDING = 1e-3  # of probabilities in a table
+_REPAIR = "it was changed or damaged; write it again with `capsmed evaluate RUN`"
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,15 @@ def read_rivals(folders: Sequence[Path], baselines: bool = False, shared: bool =
         shared: compare on the cases that all have predicted, where they differ.
 
     Raises:
-        CheckpointError: a folder is no finished run.
+        CheckpointError: a folder is no finished run, or its predictions were changed.
         DataError: the runs do not fit: their classes, cases, labels or patients differ; or there
             is nothing to compare.
     """
     runs = [read_run(Path(folder)) for folder in folders]
     for run in runs[1:]:
         _same_classes(runs[0], run)
+    for run in runs:
+        _check(run)
     models = _models(runs, baselines or len(runs) == 1)
     if len(models) < 2:
         raise DataError(
@@ -90,6 +95,40 @@ def _remarks(runs: list[RunFiles], left_out: int) -> tuple[str, ...]:
     if len(sets) > 1:
         found.append("the runs were trained on different folds")
     return tuple(found)
+
+
+def _check(run: RunFiles) -> None:
+    """Refuse predictions that were changed: figures made from them would be those of nothing."""
+    place, labels = run.folder / "predictions.csv", run.cohort.drop_duplicates("case_id")
+    labels = labels.set_index("case_id")["label"].astype(str)
+    if not len(run.of(run.model)):
+        raise CheckpointError(f"{place}: expected predictions of {run.model}, got none; {_REPAIR}")
+    for model, rows in run.predictions.groupby("model"):
+        try:
+            shares = probabilities(rows, run.classes)
+        except ValueError as error:
+            raise CheckpointError(f"{place}: {error}; {_REPAIR}") from error
+        wrong = (shares < -_ROUNDING).any(1) | (abs(shares.sum(1) - 1) > _ROUNDING)
+        if wrong.any():
+            first = rows.iloc[int(wrong.argmax())]["case_id"]
+            raise CheckpointError(
+                f"{place}: expected probabilities from 0 to 1 that sum to 1, got others for "
+                f"{_listed(set(rows['case_id'][wrong]))}, '{first}' with "
+                f"{np.array2string(shares[wrong.argmax()], precision=3)}; {_REPAIR}"
+            )
+        told = rows["label"].astype(str) != rows["case_id"].map(labels)
+        if told.any():
+            raise CheckpointError(
+                f"{place}: expected the labels of cohort.csv, got others for "
+                f"{_listed(set(rows['case_id'][told]))}; {_REPAIR}"
+            )
+        counts = rows.groupby(["repeat", "seed", "case_id"]).size().unstack(fill_value=0)
+        uneven = counts.columns[(counts != 1).any()]
+        if len(uneven):
+            raise CheckpointError(
+                f"{place}: expected each case once in each run (repeat and seed) of {model}, got "
+                f"other counts of {_listed(set(uneven))}; {_REPAIR}"
+            )
 
 
 def _models(runs: list[RunFiles], baselines: bool) -> dict[str, pd.DataFrame]:

@@ -109,7 +109,9 @@ def test_another_cohort_is_predicted_by_them_too(folder):
     [
         ({"clinical": ["agee"]}, r"evaluation.clinical: .* got 'agee'; did you mean 'age'\?"),
         ({"scores": ["smoking"]}, "evaluation.scores: expected numbers .* 'smoking', got '"),
-        ({"clinical": ["case_id"]}, "at most 10 different words in the column 'case_id', got 24"),
+        ({"clinical": ["image"]}, "at most 10 different words in the column 'image', got 24"),
+        ({"clinical": ["label"]}, "expected a column that is known before the answer, got 'label'"),
+        ({"scores": ["patient_id"]}, "known before the answer, got 'patient_id'"),
     ],
 )
 def test_columns_that_cannot_be_used_are_refused_before_an_image_is_read(

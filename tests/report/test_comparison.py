@@ -2,11 +2,12 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from capsmed.cli import main
-from capsmed.errors import DataError
+from capsmed.errors import CheckpointError, DataError
 from capsmed.metrics.tables import read_table
 from capsmed.report import write_comparison
 
@@ -72,7 +73,8 @@ def test_the_command_prints_both_tables_the_answer_and_the_page(runs, tmp_path):
 
 
 def test_cases_that_differ_are_named_and_may_be_left_out(runs, tmp_path):
-    change(runs[1], "predictions", lambda t: t[t["case_id"] != "case-003"])
+    for table in ("predictions", "cohort"):
+        change(runs[1], table, lambda t: t[t["case_id"] != "case-003"])
     message = r"only 'sharp' has 1 case \('case-003'\); compare on the 53 cases .* --shared"
     with pytest.raises(DataError, match=message):
         compared(runs, tmp_path)
@@ -81,15 +83,42 @@ def test_cases_that_differ_are_named_and_may_be_left_out(runs, tmp_path):
     assert "1 case that not all have predicted is left out" in found["remarks"]
 
 
+def first_row(column, value):
+    def edit(table):
+        table.loc[0, column] = value
+        return table
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (first_row("prob_benign", float("nan")), "expected finite probabilities"),
+        (first_row("prob_benign", 1.7), r"expected probabilities from 0 to 1 that sum to 1"),
+        (first_row("label", "malignant?"), "expected the labels of cohort.csv, got others for 1"),
+        (lambda t: pd.concat([t, t.head(1)]), "expected each case once in each run"),
+        (lambda t: t.iloc[1:], "expected each case once in each run"),
+        (lambda t: t.iloc[:0], "expected predictions of capsnet, got none"),
+        (lambda t: t.drop(columns="prob_benign"), "expected columns .* got no"),
+    ],
+)
+def test_predictions_that_were_changed_are_refused_where_they_are(runs, tmp_path, edit, message):
+    change(runs[1], "predictions", edit)
+    with pytest.raises(CheckpointError, match=f"dull/predictions.csv: .*{message}"):
+        compared(runs, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_labels_are_refused(runs, tmp_path):
     flip = {"benign": "malignant", "malignant": "benign"}
-    change(
-        runs[1],
-        "cohort",
-        lambda t: t.assign(
-            label=t["label"].where(t["case_id"] != "case-007", t["label"].map(flip))
-        ),
-    )
+
+    def relabel(table):
+        other = table["label"].map(flip)
+        return table.assign(label=table["label"].where(table["case_id"] != "case-007", other))
+
+    for table in ("cohort", "predictions"):
+        change(runs[1], table, relabel)
     with pytest.raises(DataError, match=r"expected the labels of .*sharp, got others for 1 case"):
         compared(runs, tmp_path)
 
