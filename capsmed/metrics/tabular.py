@@ -113,7 +113,8 @@ def _fitted(
 def _inner_folds(train: pd.DataFrame, target: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds by patient in which every training part has all classes; empty where there are none."""
     known = bool((train["patient"] != "").all())
-    groups = train["patient"].to_numpy() if known else np.arange(len(train))
+    # numbered as they come: pseudonyms differ from run to run, and must not move the folds
+    groups = pd.factorize(train["patient"])[0] if known else np.arange(len(train))
     count = min(_INNER, np.bincount(target).min(), len(np.unique(groups)))
     if count < 2:
         return []

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +118,13 @@ def test_what_a_fold_leaves_unused_is_not_learnt_from(tables):
     told = (CLASSES, None, 0, (1.0,))
     rows, same = (tabular("mine", features, cohort, s, *told) for s in (unused, without))
     assert rows.equals(same)
+
+
+def test_other_pseudonyms_change_nothing(tables):
+    features, cohort, splits = tables
+    before = tabular("mine", features, cohort, splits, CLASSES)
+    for salt in range(5):
+        names = [f"P{zlib.crc32(f'{salt}{p}'.encode()):08x}" for p in cohort["patient"]]
+        assert tabular("mine", features, cohort.assign(patient=names), splits, CLASSES).equals(
+            before
+        )
