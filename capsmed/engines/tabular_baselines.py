@@ -13,7 +13,7 @@ from capsmed.data.patches import PatchSet
 from capsmed.data.radiomics import radiomics
 from capsmed.data.table import number
 from capsmed.engines.run_folder import RunFolder
-from capsmed.errors import DataError, did_you_mean
+from capsmed.errors import CheckpointError, DataError, did_you_mean
 from capsmed.metrics.size_only import size_only
 from capsmed.metrics.tables import SCORE
 from capsmed.metrics.tabular import PENALTIES, tabular
@@ -132,7 +132,14 @@ def predictions(
 
     if "radiomics" in evaluation.baselines:
         theirs = None if other is None else radiomics(other[1], progress=True)
-        yield fitted("radiomics", run.read_table(FEATURES), theirs)
+        own = run.read_table(FEATURES)
+        if not {"case_id", "log_size"} <= set(own):
+            raise CheckpointError(
+                f"{run.path / FEATURES}: expected case_id and the lesions' features, got the "
+                f"columns {', '.join(map(str, own.columns))}; delete the file and write it again "
+                f"with `capsmed train --resume {run.path}`"
+            )
+        yield fitted("radiomics", own, theirs)
     if evaluation.clinical or evaluation.scores:
         cells = run.read_table(f"private/{COLUMNS}")
         others = None if other is None else cells_of(evaluation, other[0])

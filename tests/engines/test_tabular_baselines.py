@@ -1,6 +1,7 @@
 """Baselines from the table and from the lesion, in a run and on another cohort."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from capsmed.engines.evaluate import evaluate
 from capsmed.engines.train import train
-from capsmed.errors import DataError
+from capsmed.errors import CheckpointError, DataError
 from tests.engines.blobs import tiny, write_blobs
 
 ASKED = {
@@ -120,3 +121,10 @@ def test_columns_that_cannot_be_used_are_refused_before_an_image_is_read(
     with pytest.raises(DataError, match=message):
         train(tiny("cohort.csv", evaluation=asked), base=folder, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_damaged_features_are_told_with_the_way_on(folder, tmp_path):
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    (run / "features.csv").write_text("x")
+    with pytest.raises(CheckpointError, match="features.csv: expected case_id .* delete the file"):
+        evaluate(run)
