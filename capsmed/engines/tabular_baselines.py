@@ -10,6 +10,7 @@ import pandas as pd
 from capsmed.config import Evaluation, Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
+from capsmed.data.progress import tell
 from capsmed.data.radiomics import radiomics
 from capsmed.data.table import number
 from capsmed.engines.run_folder import RunFolder
@@ -34,15 +35,15 @@ def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
     for key in ("clinical", "scores", "subgroups"):
         for name in getattr(evaluation, key):
             if name not in cohort.table:
-                known = ", ".join(map(str, cohort.table.columns))
+                known = ", ".join(repr(str(column)) for column in cohort.table.columns)
                 raise DataError(
                     f"evaluation.{key}: expected a column of the cohort's table, got {name!r}"
                     f"{did_you_mean(name, map(str, cohort.table.columns))}; columns are {known}"
                 )
-            if key != "subgroups" and name in _ANSWERS:
+            if name in _ANSWERS:
                 raise DataError(
-                    f"evaluation.{key}: expected a column that is known before the answer, got "
-                    f"{name!r}; leave it out"
+                    f"evaluation.{key}: expected a column that neither is the answer nor names "
+                    f"somebody, got {name!r}; leave it out"
                 )
             if key != "subgroups":
                 _check_cells(key, name, cohort.included)
@@ -50,7 +51,11 @@ def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
 
 def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
     cells = rows[name].astype(str).str.strip()
-    words = cells[(cells != "") & cells.map(lambda cell: number(cell) is None)]
+    if (cells == "").all():
+        raise DataError(
+            f"evaluation.{key}: expected values in the column {name!r}, got none; leave it out"
+        )
+    words = cells[(cells != "") & ~cells.map(_is_number)]
     if key == "scores" and len(words):
         case = rows["case_id"][words.index[0]]
         raise DataError(
@@ -62,6 +67,11 @@ def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
             f"evaluation.clinical: expected numbers or at most {_LEVELS} different words in the "
             f"column {name!r}, got {words.nunique()}; group them"
         )
+
+
+def _is_number(cell: str) -> bool:
+    value = number(cell)
+    return value is not None and bool(np.isfinite(value))
 
 
 def keep_features(
@@ -128,7 +138,10 @@ def predictions(
         penalties: Sequence[float] = PENALTIES,
     ) -> pd.DataFrame:
         told = None if other is None or theirs is None else (theirs, other[2])
-        return tabular(name, own, cases, splits, classes, told, penalties=penalties)
+        rows = tabular(name, own, cases, splits, classes, told, penalties=penalties)
+        if not len(rows):
+            tell([f"{name}: not fitted, a training part has no case of a class with its values"])
+        return rows
 
     if "radiomics" in evaluation.baselines:
         theirs = None if other is None else radiomics(other[1], progress=True)
@@ -181,7 +194,7 @@ def _encoded(
 
 
 def _columns(name: str, cells: pd.Series, known: pd.Series) -> dict[str, pd.Series]:
-    words = sorted({c for c in known.str.strip() if c and number(c) is None})
+    words = sorted({c for c in known.str.strip() if c and not _is_number(c)})
     trimmed = cells.str.strip()
     if not words:
         values = [number(cell) for cell in trimmed]

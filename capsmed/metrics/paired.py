@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from capsmed.metrics.delong_runs import difference_of_runs
@@ -61,7 +62,11 @@ def gap(
     name: str, first: dict[str, Estimate], second: dict[str, Estimate], units: Units, plan: Plan
 ) -> dict[str, Any]:
     """A metric of one model minus that of another, both measured over the same units."""
-    entry = interval(name, difference(first[name], second[name]), units, plan)
+    ours, theirs = first[name], second[name]
+    alike = np.array_equal(ours.replicates, theirs.replicates, equal_nan=True)
+    if alike and 0 < ours.value < 1:  # two perfect models may still differ
+        return {"value": 0.0, "low": 0.0, "high": 0.0, "method": "alike in every resample"}
+    entry = interval(name, difference(ours, theirs), units, plan)
     resampled = "bootstrap" in entry["method"]
     method = f"paired {entry['method']}" if resampled else f"unpaired, from {entry['method']}s"
     return {**entry, "method": method}

@@ -53,9 +53,9 @@ def subgroups(
 def grouped(cells: pd.Series) -> pd.Series:
     """Each case's group: the word itself, or of many different numbers its third.
 
-    >>> cells = pd.Series([str(n) for n in range(30)])
+    >>> cells = pd.Series([str(n) for n in range(31)])
     >>> grouped(cells).cat.categories.tolist()
-    ['0 to 9', '10 to 19', '20 to 29']
+    ['up to 10', '10 to 20', 'above 20']
     """
     numbers = pd.to_numeric(cells.replace("", np.nan), errors="coerce")
     known = cells != ""
@@ -70,11 +70,9 @@ def grouped(cells: pd.Series) -> pd.Series:
         return words.astype(pd.CategoricalDtype(order, ordered=True))
     edges = np.quantile(numbers[known], [1 / 3, 2 / 3])
     third = np.where(numbers.isna(), 3, np.searchsorted(edges, numbers, side="left"))
-    names = []
-    for part in range(3):
-        own = numbers[third == part]
-        names.append(f"{own.min():.4g} to {own.max():.4g}" if len(own) else "")
-    names.append("unknown")
+    # by where they are cut, not by the extremes, which are one patient's each
+    first, second = (f"{edge:.8g}" for edge in edges)
+    names = [f"up to {first}", f"{first} to {second}", f"above {second}", "unknown"]
     words = pd.Series([names[k] for k in third], index=cells.index)
     order = [name for name in names if (words == name).any()]
     return words.astype(pd.CategoricalDtype(order, ordered=True))

@@ -6,28 +6,34 @@
   const two = data.positive !== null;
   const shown = (x, digits) => (x === null || !Number.isFinite(x) ? "–" : x.toFixed(digits));
 
-  // threshold: counts are the mean over runs, as everywhere on the page
-  const count = (threshold) => {
-    let tp = 0, fp = 0, fn = 0, tn = 0;
-    for (const scores of data.scores)
-      scores.forEach((score, i) => {
-        if (score === null) return;
-        const called = score >= threshold;
-        if (data.label[i] === data.positive) called ? tp++ : fn++;
-        else called ? fp++ : tn++;
-      });
-    const runs = data.scores.length;
-    return { tp: tp / runs, fp: fp / runs, fn: fn / runs, tn: tn / runs };
-  };
+  // threshold: counts and shares are each the mean over runs, as everywhere on the page
   const share = (part, rest) => (part + rest > 0 ? part / (part + rest) : null);
-  const move = () => {
-    const at = Number($("threshold").value), { tp, fp, fn, tn } = count(at);
+  const mean = (values) => {
+    const known = values.filter((x) => x !== null);
+    return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+  };
+  const of_run = (scores, threshold) => {
+    let tp = 0, fp = 0, fn = 0, tn = 0;
+    scores.forEach((score, i) => {
+      if (score === null) return;
+      const called = score >= threshold;
+      if (data.label[i] === data.positive) called ? tp++ : fn++;
+      else called ? fp++ : tn++;
+    });
     const sensitivity = share(tp, fn), specificity = share(tn, fp);
-    const balanced = sensitivity === null || specificity === null ? null : (sensitivity + specificity) / 2;
-    const values = {
-      tp, fp, fn, tn, sensitivity, specificity, balanced,
-      ppv: share(tp, fp), npv: share(tn, fn), accuracy: share(tp + tn, fp + fn),
+    const both = sensitivity === null || specificity === null;
+    return {
+      tp, fp, fn, tn, sensitivity, specificity, ppv: share(tp, fp), npv: share(tn, fn),
+      accuracy: share(tp + tn, fp + fn), balanced: both ? null : (sensitivity + specificity) / 2,
     };
+  };
+  const measure = (threshold) => {
+    const runs = data.scores.map((scores) => of_run(scores, threshold));
+    return Object.fromEntries(Object.keys(runs[0]).map((key) => [key, mean(runs.map((run) => run[key]))]));
+  };
+  const move = () => {
+    const at = Number($("threshold").value), values = measure(at);
+    const { sensitivity, specificity } = values;
     $("threshold-value").textContent = at.toFixed(2);
     for (const [name, value] of Object.entries(values)) {
       const whole = name.length === 2 && Number.isInteger(value);

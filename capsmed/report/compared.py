@@ -44,7 +44,11 @@ def verdict(pair: dict[str, Any], found: Comparison) -> str:
     if better is None:
         names = f"{pair['first']} and {pair['second']}"
         return f"These data do not tell {names} apart: AUC difference {_interval(area, found)}"
-    worse = pair["second"] if better == pair["first"] else pair["first"]
+    if better == pair["first"]:
+        worse = pair["second"]
+    else:  # told the way round that is positive
+        worse = pair["first"]
+        area = {"value": -area["value"], "low": -area["high"], "high": -area["low"]}
     return f"{better} ranks better than {worse}: AUC difference {_interval(area, found)}"
 
 
@@ -103,12 +107,15 @@ def _pair_row(pair: dict[str, Any]) -> list[str]:
 
 
 def p_values(found: Comparison) -> str:
-    """What the p values are, in a sentence."""
-    several = len(found["pairs"]) > 1
-    adjusted = f", adjusted for {len(found['pairs'])} comparisons (Holm)" if several else ""
-    kinds = {pair["decisions"]["method"] for pair in found["pairs"] if pair["decisions"]}
-    decided = f"; of the decisions by {' and '.join(sorted(kinds))}" if kinds else ""
-    return f"P values{adjusted}: of the AUC by DeLong{decided}."
+    """What the p values are, in a sentence; '' where there are none."""
+    pairs = found["pairs"]
+    kinds = sorted({pair["decisions"]["method"] for pair in pairs if pair["decisions"]})
+    parts = ["of the AUC by DeLong"] if any(pair["auc"]["delong"] for pair in pairs) else []
+    parts += [f"of the decisions by {' and '.join(kinds)}"] if kinds else []
+    if not parts:
+        return ""
+    adjusted = f", adjusted for {len(pairs)} comparisons (Holm)" if len(pairs) > 1 else ""
+    return f"P values{adjusted}: {'; '.join(parts)}."
 
 
 def comparison_table(found: Comparison) -> RenderableType:

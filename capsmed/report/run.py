@@ -154,8 +154,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(_unreadable(path)) from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path}: expected pictures of a finished run, got none that can be read; delete this "
+            "file, and the report goes without them"
+        ) from error
 
 
 def _table(path: Path) -> pd.DataFrame:
@@ -194,5 +197,6 @@ def _text(path: Path) -> str:
 def _unreadable(path: Path) -> str:
     return (
         f"{path}: expected this file of a finished run, got none that can be read; "
-        "finish the run with `capsmed train --resume RUN`"
+        "finish the run with `capsmed train --resume RUN`; if it is finished, delete the damaged "
+        "file's folder of a fold, or write the results again with `capsmed evaluate RUN`"
     )

@@ -178,7 +178,10 @@ def _verdict(gap: dict[str, Any], baseline: str) -> str:
         return "the network ranks better"
     if all(each["high"] < 0 for each in intervals):
         return f"{baseline} ranks better"
-    return "these data do not tell the two apart"
+    apart = "these data do not tell the two apart"
+    if len(intervals) > 1 and not gap["low"] <= 0 <= gap["high"]:
+        return f"{apart}, as DeLong's interval holds 0"
+    return apart
 
 
 def _overlap(first: dict[str, Any], second: dict[str, Any]) -> bool:

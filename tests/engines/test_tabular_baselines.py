@@ -30,6 +30,8 @@ def with_columns(path):
     table["reader 1"] = np.round(rng.normal(large * 1.0, 0.6), 2).astype(str)
     table.loc[2, ["age", "smoking"]] = ""
     table.loc[3, "reader 1"] = ""
+    table["nothing"], table["endless"] = "", "1"
+    table.loc[4, "endless"] = "inf"
     table.to_csv(path, index=False)
     return table
 
@@ -111,8 +113,11 @@ def test_another_cohort_is_predicted_by_them_too(folder):
         ({"clinical": ["agee"]}, r"evaluation.clinical: .* got 'agee'; did you mean 'age'\?"),
         ({"scores": ["smoking"]}, "evaluation.scores: expected numbers .* 'smoking', got '"),
         ({"clinical": ["image"]}, "at most 10 different words in the column 'image', got 24"),
-        ({"clinical": ["label"]}, "expected a column that is known before the answer, got 'label'"),
-        ({"scores": ["patient_id"]}, "known before the answer, got 'patient_id'"),
+        ({"clinical": ["label"]}, "a column that neither is the answer nor names .* got 'label'"),
+        ({"scores": ["patient_id"]}, "nor names somebody, got 'patient_id'; leave it out"),
+        ({"subgroups": ["patient_id"]}, "nor names somebody, got 'patient_id'; leave it out"),
+        ({"clinical": ["nothing"]}, "expected values in the column 'nothing', got none"),
+        ({"scores": ["endless"]}, "expected numbers in the column 'endless', got 'inf' for case"),
     ],
 )
 def test_columns_that_cannot_be_used_are_refused_before_an_image_is_read(

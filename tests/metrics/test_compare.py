@@ -66,3 +66,17 @@ def test_a_single_model_is_refused(tables):
     predictions, cohort = tables()
     with pytest.raises(ValueError, match=r"expected two models or more, got \['a'\]"):
         compare({"a": predictions}, cohort, CLASSES, "malignant")
+
+
+def test_a_copy_differs_by_nothing_and_without_doubt(tables):
+    predictions, cohort = tables()
+    copies = {"one": predictions, "copy": predictions.copy()}
+    pair = compare(copies, cohort, CLASSES, "malignant", bootstrap=150)["pairs"][0]
+    assert [pair["auc"][key] for key in ("value", "low", "high")] == [0, 0, 0]
+    assert pair["auc"]["method"] == "alike in every resample"
+
+
+def test_two_perfect_models_may_still_differ(tables):
+    sure = {name: tables(sharpness=s)[0] for name, s in (("one", 40.0), ("two", 50.0))}
+    pair = compare(sure, tables()[1], CLASSES, "malignant", bootstrap=150)["pairs"][0]
+    assert pair["auc"]["low"] < 0 < pair["auc"]["high"]

@@ -41,8 +41,13 @@ def test_a_group_of_too_few_cases_has_no_numbers(tables):
 def test_many_numbers_are_cut_into_thirds_and_unknown_ones_set_apart():
     values = pd.Series([*(f"{n / 2}" for n in range(40)), ""])
     groups = grouped(values)
-    assert groups.cat.categories.tolist() == ["0 to 6.5", "7 to 13", "13.5 to 19.5", "unknown"]
+    assert groups.cat.categories.tolist() == ["up to 6.5", "6.5 to 13", "above 13", "unknown"]
     assert groups.value_counts().sort_index().tolist() == [14, 13, 13, 1]
+
+
+def test_large_numbers_that_lie_close_stay_apart():
+    groups = grouped(pd.Series([str(20200101 + n) for n in range(30)]))
+    assert groups.value_counts().tolist() == [10, 10, 10]
 
 
 def test_few_numbers_are_words_in_the_order_of_their_size():

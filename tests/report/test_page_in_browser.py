@@ -62,6 +62,10 @@ def test_the_slider_shows_the_numbers_that_numpy_gives(page, run):
         shown = {k: page.locator(f"#at-{k}").inner_text() for k in ("tp", "fn", "fp", "tn")}
         counts = [truth & called, truth & ~called, ~truth & called, ~truth & ~called]
         assert [float(v) for v in shown.values()] == [np.sum(c) / runs for c in counts]
+        hits = [truth[(rows["seed"] == seed) & called] for seed in rows["seed"].unique()]
+        if all(map(len, hits)):
+            ppv = float(page.locator("#at-ppv").inner_text())
+            assert ppv == pytest.approx(np.mean([hit.mean() for hit in hits]), abs=5.01e-4)
         shares = {"sensitivity": called[truth], "specificity": ~called[~truth]}
         for name, right in shares.items():
             found = float(page.locator(f"#at-{name}").inner_text())

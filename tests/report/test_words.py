@@ -28,7 +28,7 @@ def metrics(gap, size=None):
         ),
         (
             {**entry(0.2, 0.1, 0.3), "delong": {"low": -0.01, "high": 0.4}},
-            "these data do not tell the two apart",
+            "these data do not tell the two apart, as DeLong's interval holds 0",
         ),
         ({**entry(-0.2, -0.3, -0.1), "delong": None}, "size only ranks better"),
     ],
