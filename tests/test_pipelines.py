@@ -12,8 +12,9 @@ from capsmed.networks import Routing
 def test_the_lung_study_sets_every_variant_beside_the_baselines(tmp_path):
     run.callback(pipeline="lung_study", fast=True, out=tmp_path)
     table = pd.read_csv(tmp_path / "study.csv").set_index("model")
-    expected = ["routing_3", "routing_1", "no_reconstruction", "size_only", "ordinary_head"]
-    assert list(table.index) == expected
+    variants = ["routing_3", "routing_1", "no_reconstruction"]
+    beside = ["size_only", "radiomics", "ordinary_head", "average_head"]
+    assert list(table.index) == [*variants, *beside]
     assert table["auc_value"].between(0, 1).all()
     assert (tmp_path / "routing_1" / "report.html").exists()
 
