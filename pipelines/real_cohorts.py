@@ -33,7 +33,13 @@ SETS = {
         [SMALL, "evaluation.baselines=[radiomics, ordinary_head, average_head]"],
     ),
 }
-FAST = ["training.epochs=1", "evaluation.bootstrap=100", "data.limit=60", "split.repeats=1"]
+FAST = [
+    "training.epochs=1",
+    "evaluation.bootstrap=100",
+    "data.limit=60",
+    "split.repeats=1",
+    "split.folds=2",
+]
 
 
 def main(out: Path, fast: bool = False) -> Path:
