@@ -71,7 +71,8 @@ def grouped(cells: pd.Series) -> pd.Series:
     edges = np.quantile(numbers[known], [1 / 3, 2 / 3])
     third = np.where(numbers.isna(), 3, np.searchsorted(edges, numbers, side="left"))
     # by where they are cut, not by the extremes, which are one patient's each
-    first, second = (f"{edge:.8g}" for edge in edges)
+    digits = next((d for d in range(3, 16) if f"{edges[0]:.{d}g}" != f"{edges[1]:.{d}g}"), 16)
+    first, second = (f"{edge:.{digits}g}" for edge in edges)
     names = [f"up to {first}", f"{first} to {second}", f"above {second}", "unknown"]
     words = pd.Series([names[k] for k in third], index=cells.index)
     order = [name for name in names if (words == name).any()]
