@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from capsmed.metrics.delong_runs import interval_of_runs
-from capsmed.metrics.runs import Plan, intervals, measure
+from capsmed.metrics.runs import Plan, measure, shown_intervals
 from capsmed.metrics.units import units_of
 
 #: Different words of a column at most; numbers of more different values are cut into thirds.
@@ -97,9 +96,5 @@ def _entry(rows: pd.DataFrame, cohort: pd.DataFrame, plan: Plan) -> dict[str, An
         listed = ", ".join(f"{classes.get(name, 0)} {name}" for name in plan.classes)
         return {**counts, "too_few": listed}
     found, _ = measure(rows, units, plan)
-    entry = intervals({name: found[name] for name in _TOLD if name in found}, units, plan)
-    label = plan.classes[plan.positive]
-    delong = interval_of_runs(rows, units, plan.classes, label, plan.confidence)
-    if delong and rows["case_id"].nunique() > units.count:
-        entry["auc"] |= {key: delong[key] for key in ("low", "high", "method")}
-    return {**counts, **entry}
+    told = {name: found[name] for name in _TOLD if name in found}
+    return {**counts, **shown_intervals(told, rows, units, plan)[0]}

@@ -10,12 +10,11 @@ import pandas as pd
 
 from capsmed.metrics.calibration import calibration_error
 from capsmed.metrics.chosen_inside import operating_points, recalibrated
-from capsmed.metrics.delong_runs import interval_of_runs
 from capsmed.metrics.estimate import Estimate
 from capsmed.metrics.measures import all_estimates
 from capsmed.metrics.paired import paired
 from capsmed.metrics.patient_level import RULE, of_patients
-from capsmed.metrics.runs import RUN, Plan, Run, intervals, measure
+from capsmed.metrics.runs import RUN, Plan, Run, measure, shown_intervals
 from capsmed.metrics.sample import samples_of
 from capsmed.metrics.subgroups import subgroups
 from capsmed.metrics.tables import baselines_of
@@ -78,37 +77,12 @@ def _overall(
 ) -> tuple[dict[str, Any], list[Run]]:
     """Every metric as the mean over runs with its interval, and the runs."""
     overall, runs = measure(predictions, units, plan, all_estimates)
-    delong = _delong(predictions, units, plan)
+    shown, delong = shown_intervals(overall, predictions, units, plan)
     return {
-        **_intervals(overall, predictions, units, plan, delong),
+        **shown,
         "auc_delong": delong,
         "calibration_error": _calibration_error(predictions, units, plan),
     }, runs
-
-
-def _delong(predictions: pd.DataFrame, units: Units, plan: Plan) -> dict[str, Any] | None:
-    label = plan.classes[plan.positive]
-    return interval_of_runs(predictions, units, plan.classes, label, plan.confidence)
-
-
-def _intervals(
-    found: dict[str, Estimate],
-    predictions: pd.DataFrame,
-    units: Units,
-    plan: Plan,
-    delong: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """`intervals`; of the AUC DeLong's where patients have several cases and there is one.
-
-    Of 34 patients with three cases each and a true AUC of 0.95, BCa holds it in 92 to 94 of 100
-    draws, Obuchowski's variance in 94; of 17 patients, too few for a bootstrap, Newcombe's
-    interval, which counts patients alone, in 99, Obuchowski's in 95.
-    """
-    result = intervals(found, units, plan)
-    several = predictions["case_id"].nunique() > units.count
-    if several and delong:
-        result["auc"] |= {key: delong[key] for key in ("low", "high", "method")}
-    return result
 
 
 def _calibration_error(predictions: pd.DataFrame, units: Units, plan: Plan) -> dict[str, Any]:
@@ -217,8 +191,7 @@ def _entry(
 ) -> dict[str, Any]:
     place = {key: int(rows[key].iloc[0]) for key in keys}
     own = units.within(rows)
-    delong = _delong(rows, own, plan)
-    return {**place, **_counts(rows, units), **_intervals(found, rows, own, plan, delong)}
+    return {**place, **_counts(rows, units), **shown_intervals(found, rows, own, plan)[0]}
 
 
 def _counts(rows: pd.DataFrame, units: Units) -> dict[str, int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capsmed.metrics.curves import GRID, roc
-from capsmed.report.plots import mark_interval
+from capsmed.report.plots import mark_interval, name_rows
 from capsmed.report.rivals import Rivals
 from capsmed.report.style import FAINT, FULL, INK, PALETTE, figure, plain, svg
 from capsmed.report.words import span
@@ -21,14 +21,7 @@ def difference_plot(found: dict[str, Any]) -> str:
             mark_interval(axes, place, pair["auc"], INK, 2.0)
         axes.set(ylim=(len(pairs) - 0.5, -0.6), xlabel="AUC, first minus second")
         names = [f"{pair['first']} − {pair['second']}" for pair in pairs]
-        axes.set_yticks(range(len(pairs)), names)
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(range(len(pairs)), [span(pair["auc"]) for pair in pairs])
-        right.tick_params(length=0)
-        right.spines[:].set_visible(False)
-        plain(axes)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
+        name_rows(axes, names, [span(pair["auc"]) for pair in pairs])
         return svg(drawn, "differences")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -113,16 +114,10 @@ def forest_plot(metrics: dict[str, Any]) -> str:
             axes.axvline(0.5, color=FAINT, linewidth=0.8, zorder=0)
         else:
             axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_yticks(range(len(rows)), [text for text, *_ in rows])
+        texts = [span(entry, key == "error") for _, entry, _, _ in rows]
+        name_rows(axes, [text for text, *_ in rows], texts)
         for tick, (*_, strong) in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_fontweight("bold" if strong else "normal")
-        right = axes.secondary_yaxis("right")
-        right.set_yticks(range(len(rows)), [span(entry, key == "error") for _, entry, _, _ in rows])
-        right.tick_params(length=0)
-        right.spines[:].set_visible(False)
-        plain(axes)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
         return svg(drawn, "forest")
 
 
@@ -176,6 +171,18 @@ def _forest_rows(metrics: dict[str, Any], key: str) -> list[tuple[str, dict[str,
 
 def _place(entry: dict[str, Any], repeated: bool) -> str:
     return (f"repeat {entry['repeat']}, " if repeated else "") + f"seed {entry['seed']}"
+
+
+def name_rows(axes: Axes, names: Sequence[str], values: Sequence[str]) -> None:
+    """Names on the left and values on the right of the rows of a forest plot, without frames."""
+    axes.set_yticks(range(len(names)), names)
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(values)), values)
+    right.tick_params(length=0)
+    right.spines[:].set_visible(False)
+    plain(axes)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def mark_interval(axes: Axes, place: int, entry: dict[str, Any], colour: str, width: float) -> None:
