@@ -32,14 +32,14 @@ HEADS = {"ordinary_head": "ordinary head", "average_head": "average head"}
 NETWORKS = {
     CAPSULES: [
         "network={name: nodule_capsnet, decoder: dense, decoder_widths: [128, 256]}",
-        "evaluation.baselines=[ordinary_head, average_head]",
+        "baselines.models=[ordinary_head, average_head]",
     ],
-    BARE: ["network={name: nodule_capsnet, decoder: null}", "evaluation.baselines=[]"],
+    BARE: ["network={name: nodule_capsnet, decoder: null}", "baselines.models=[]"],
     EQUAL: [
         "network={name: conv_net, channels: [16, 32, 32, 64, 48], kernel_sizes: [5, 3, 3, 3, 3], "
         "strides: [2, 1, 2, 1, 2], padding: same, norm: BATCH, hidden: [20]}",
         "loss=cross_entropy",
-        "evaluation.baselines=[]",
+        "baselines.models=[]",
     ],
 }
 FOLDERS = {CAPSULES: "decoded", BARE: "bare", EQUAL: "equal"}

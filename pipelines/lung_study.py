@@ -21,8 +21,8 @@ from capsmed.report import write_report
 
 VARIANTS: dict[str, list[str]] = {
     "routing_3": [],  # lung.yaml itself, with its baselines
-    "routing_1": ["network.routing=[dynamic, {iterations: 1}]", "evaluation.baselines=[]"],
-    "no_reconstruction": ["network.decoder=null", "evaluation.baselines=[]"],
+    "routing_1": ["network.routing=[dynamic, {iterations: 1}]", "baselines.models=[]"],
+    "no_reconstruction": ["network.decoder=null", "baselines.models=[]"],
 }
 FAST = ["split.folds=2", "training.epochs=1", "evaluation.bootstrap=100"]
 

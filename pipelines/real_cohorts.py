@@ -22,7 +22,7 @@ from capsmed.engines.train import train
 from capsmed.errors import DataError
 from capsmed.report import write_comparison, write_report
 
-ALL = "evaluation.baselines=[size_only, radiomics, ordinary_head, average_head]"
+ALL = "baselines.models=[size_only, radiomics, ordinary_head, average_head]"
 SMALL = "network={name: nodule_capsnet, decoder: dense}"
 #: Shipped configuration of each set, and what is changed in it.
 SETS = {
@@ -30,7 +30,7 @@ SETS = {
     "lidc_solid_2d": ("lidc_solid_2d", ["split.repeats=2"]),
     "luna16_2d": (
         "luna16",
-        [SMALL, "evaluation.baselines=[radiomics, ordinary_head, average_head]"],
+        [SMALL, "baselines.models=[radiomics, ordinary_head, average_head]"],
     ),
 }
 FAST = [

@@ -63,13 +63,13 @@ def main(out: Path, fast: bool = False) -> Path:
         fast: few cases, one epoch, one seed, no ResNet-18: to see that it runs.
     """
     lung = [*FAST, "split.folds=2", f"data.cohort={_few(out)}", "data.frame=RAS"] if fast else []
-    sets = {"lung": ["evaluation.baselines=[]", SEEDS["lung"], *lung]}
+    sets = {"lung": ["baselines.models=[]", SEEDS["lung"], *lung]}
     if "CAPSMED_DATA" in os.environ:
         limit = [*FAST, "data.limit=40"] if fast else []
         sets["luna16"] = [
             "split.tested=val",
             "split.inner=0",
-            "evaluation.baselines=[]",
+            "baselines.models=[]",
             SEEDS["luna16"],
             *limit,
         ]

@@ -19,7 +19,7 @@ TINY = (
     *("--device", "cpu", "--set", "split.folds=2", "--set", "training.epochs=1"),
     *("--set", "network={channels: [4], kernel_sizes: [3], strides: [2], primary_capsules: 2}"),
     *("--set", "network.primary_kernel=3", "--set", "network.decoder_widths=[8, 8]"),
-    *("--set", "evaluation.bootstrap=100", "--set", "evaluation.baselines=[]"),
+    *("--set", "evaluation.bootstrap=100", "--set", "baselines.models=[]"),
 )
 
 

@@ -127,11 +127,17 @@ def write(chosen: list[Candidate]) -> None:
     TARGET.mkdir(exist_ok=True)
     cases = [f"demo_{i:03d}" for i in range(len(chosen))]
     write_table("nodules.csv", [describe(c, n) for c, n in zip(cases, chosen, strict=True)])
-    write_table("labels.csv", [
-        {"case_id": c, "label": "benign" if n.malignancy < 3 else "malignant",
-         "malignancy": " ".join(str(r.malignancy) for r in n.readers)}
-        for c, n in zip(cases, chosen, strict=True)
-    ])
+    write_table(
+        "labels.csv",
+        [
+            {
+                "case_id": c,
+                "label": "benign" if n.malignancy < 3 else "malignant",
+                "malignancy": " ".join(str(r.malignancy) for r in n.readers),
+            }
+            for c, n in zip(cases, chosen, strict=True)
+        ],
+    )
     np.savez_compressed(TARGET / "outlines.npz", **packed(chosen))
 
 
@@ -139,9 +145,13 @@ def describe(case_id: str, nodule: Candidate) -> dict[str, object]:
     """Return the row of nodules.csv: each rating lists the readers in order."""
     ratings = {name: " ".join(str(r.ratings[name]) for r in nodule.readers) for name in RATINGS}
     return {
-        "case_id": case_id, "patient_id": nodule.patient_id,
-        "pixel_spacing_mm": nodule.pixel_spacing, "slice_spacing_mm": nodule.slice_spacing,
-        "diameter_mm": nodule.diameter_mm, "readers": len(nodule.readers), **ratings,
+        "case_id": case_id,
+        "patient_id": nodule.patient_id,
+        "pixel_spacing_mm": nodule.pixel_spacing,
+        "slice_spacing_mm": nodule.slice_spacing,
+        "diameter_mm": nodule.diameter_mm,
+        "readers": len(nodule.readers),
+        **ratings,
     }
 
 
@@ -149,8 +159,12 @@ def packed(chosen: list[Candidate]) -> dict[str, np.ndarray]:
     """Return flat arrays: one entry a curve, and the steps of all curves behind each other."""
     curves_of = [(i, c) for i, n in enumerate(chosen) for r in n.readers for c in r.contours]
     origin = [
-        np.array([*np.concatenate([c.points for r in n.readers for c in r.contours]).min(axis=0),
-                  min(c.z for r in n.readers for c in r.contours)])
+        np.array(
+            [
+                *np.concatenate([c.points for r in n.readers for c in r.contours]).min(axis=0),
+                min(c.z for r in n.readers for c in r.contours),
+            ]
+        )
         for n in chosen
     ]
     steps = [np.diff(c.points - origin[i][:2].astype(int), axis=0, prepend=0) for i, c in curves_of]
@@ -175,8 +189,13 @@ def write_table(name: str, rows: list[dict[str, object]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("allowed", type=Path, help="text file: one LIDC-IDRI patient id a line")
-    parser.add_argument("--without", type=Path, action="append", default=[],
-                        help="CSV table whose patient_id values are kept out")
+    parser.add_argument(
+        "--without",
+        type=Path,
+        action="append",
+        default=[],
+        help="CSV table whose patient_id values are kept out",
+    )
     parser.add_argument("--count", type=int, default=240)
     arguments = parser.parse_args()
     main(arguments.allowed, arguments.without, arguments.count)

@@ -289,6 +289,25 @@ class Weights(Section):
 Baseline = Literal["size_only", "radiomics", "ordinary_head", "average_head"]
 
 
+class Baselines(Section):
+    """What runs by itself beside the network, in the same folds."""
+
+    models: tuple[Baseline, ...] = Field(
+        ("size_only",),
+        description="size_only needs diameters or masks; radiomics is a logistic regression on the "
+        "lesion's intensities and shape; ordinary_head trains the same encoder or backbone with an "
+        "ordinary head, average_head with one that takes each channel's mean",
+    )
+    clinical: tuple[str, ...] = Field(
+        (),
+        description="columns of the table, such as age, for a logistic regression; missing values "
+        "are filled in inside the folds",
+    )
+    scores: tuple[str, ...] = Field(
+        (), description="columns that are a score already, such as a reader's, each a baseline"
+    )
+
+
 class Evaluation(Section):
     """What is reported and how sure it is."""
 
@@ -296,24 +315,10 @@ class Evaluation(Section):
         0.95, description="level of the intervals"
     )
     bootstrap: Annotated[Whole, Field(ge=100)] = Field(2000, description="resamples")
-    baselines: tuple[Baseline, ...] = Field(
-        ("size_only",),
-        description="size_only needs diameters or masks; radiomics is a logistic regression on the "
-        "lesion's intensities and shape; ordinary_head trains the same encoder or backbone with an "
-        "ordinary head in the same folds, average_head with one that takes each channel's mean",
-    )
-    clinical: tuple[str, ...] = Field(
-        (),
-        description="columns of the table, such as age, for a logistic regression in the same "
-        "folds; missing values are filled in inside them",
-    )
     subgroups: tuple[str, ...] = Field(
         (),
         description="columns of the table, such as scanner, whose groups are measured apart; sizes "
         "are where there are diameters",
-    )
-    scores: tuple[str, ...] = Field(
-        (), description="columns that are a score already, such as a reader's, each a baseline"
     )
 
 
@@ -341,6 +346,7 @@ class Experiment(Section):
     optimizer: Named = Field(Component(name="adam"), description="and its options, such as lr")
     schedule: Named = Field(Component(name="constant"), description="of the learning rate")
     training: Training = Training()
+    baselines: Baselines = Baselines()
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")

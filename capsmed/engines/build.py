@@ -63,14 +63,14 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
         if features <= configured.keys():
             if head and "head" not in _parameters(ordinary):
                 raise ConfigError(
-                    "evaluation.baselines: expected no average_head with "
+                    "baselines.models: expected no average_head with "
                     f"{experiment.network.name}, whose ordinary head averages; leave it out"
                 )
             shared = _shared(configured, _parameters(ordinary), options) | head
             return Component(name=ordinary, **shared), _cross_entropy(experiment.loss)
     having = [name for name in NETWORKS if _has_ordinary_head(name)]
     raise ConfigError(
-        f"evaluation.baselines: expected a network that has an ordinary head "
+        f"baselines.models: expected a network that has an ordinary head "
         f"({', '.join(sorted(having))}) for {model}, got {experiment.network.name}; "
         f"leave {model} out"
     )

@@ -138,10 +138,9 @@ def evaluate(
     note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)
     found = Labels(labels.classes, labels.positive, note)
     evaluation = experiment.evaluation
-    columns = tabular_baselines.groups(evaluation, cases, None)
-    if evaluation.subgroups:
-        cells = tabular_baselines.cells_of(evaluation, other)
-        columns = tabular_baselines.groups(evaluation, cases, cells)
+    asked = bool(evaluation.subgroups)
+    cells = tabular_baselines.cells_of(experiment, other) if asked else None
+    columns = tabular_baselines.groups(experiment, cases, cells)
     write_results(result, predictions, cases, evaluation, found, columns=columns)
     return result.path
 

@@ -62,8 +62,8 @@ def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[P
     if all(path.exists() for path in inner):  # a run without inner parts, or of an earlier version
         inside = pd.concat([read_table(path) for path in inner], ignore_index=True)
     evaluation = experiment.evaluation
-    cells = tabular_baselines.kept_columns(run, evaluation)
-    columns = tabular_baselines.groups(evaluation, cases, cells)
+    cells = tabular_baselines.kept_columns(run, experiment)
+    columns = tabular_baselines.groups(experiment, cases, cells)
     write_results(run, predictions, cases, evaluation, labels, inside, columns)
 
 

@@ -16,7 +16,7 @@ TRAINED = (ORDINARY_HEAD, AVERAGE_HEAD)
 
 def trained(experiment: Experiment) -> list[str]:
     """The baselines of an experiment that are trained as its network is."""
-    return [name for name in TRAINED if name in experiment.evaluation.baselines]
+    return [name for name in TRAINED if name in experiment.baselines.models]
 
 
 @dataclass(frozen=True)

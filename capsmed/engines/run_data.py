@@ -63,7 +63,7 @@ def read_data(
         DataError: the cohort cannot be used as it is; every bad row is listed.
     """
     cohort = Cohort.read(experiment.data, base, data_root)
-    check_columns(experiment.evaluation, cohort)
+    check_columns(experiment, cohort)
     splits = assign(cohort, experiment.split)
     patches = PatchSet.load(
         cohort,

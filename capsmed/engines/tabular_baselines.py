@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from capsmed.config import Evaluation, Experiment
+from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
@@ -20,51 +20,51 @@ from capsmed.metrics.tables import SCORE
 from capsmed.metrics.tabular import PENALTIES, tabular
 
 FEATURES, COLUMNS = "features.csv", "columns.csv"
+_CLINICAL, _SCORES = "baselines.clinical", "baselines.scores"
+_SUBGROUPS = "evaluation.subgroups"
 #: Columns that are the answer, or who it is about.
 _ANSWERS = ("label", "target", "case_id", "patient_id", "excluded")
 _LEVELS = 10  # different words of a column at most
 _UNPENALISED = (1e-6,)  # a single score keeps its order and is only put on the scale of a chance
 
 
-def check_columns(evaluation: Evaluation, cohort: Cohort) -> None:
+def check_columns(experiment: Experiment, cohort: Cohort) -> None:
     """Refuse columns that the cohort's table does not have, or that cannot be used.
 
     Raises:
         DataError: a column is missing, a score is no number, or a column has too many words.
     """
-    for key in ("clinical", "scores", "subgroups"):
-        for name in getattr(evaluation, key):
+    for key, names in _asked(experiment).items():
+        for name in names:
             if name not in cohort.table:
                 known = ", ".join(repr(str(column)) for column in cohort.table.columns)
                 raise DataError(
-                    f"evaluation.{key}: expected a column of the cohort's table, got {name!r}"
+                    f"{key}: expected a column of the cohort's table, got {name!r}"
                     f"{did_you_mean(name, map(str, cohort.table.columns))}; columns are {known}"
                 )
             if name in _ANSWERS:
                 raise DataError(
-                    f"evaluation.{key}: expected a column that neither is the answer nor names "
+                    f"{key}: expected a column that neither is the answer nor names "
                     f"somebody, got {name!r}; leave it out"
                 )
-            if key != "subgroups":
+            if key != _SUBGROUPS:
                 _check_cells(key, name, cohort.included)
 
 
 def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
     cells = rows[name].astype(str).str.strip()
     if (cells == "").all():
-        raise DataError(
-            f"evaluation.{key}: expected values in the column {name!r}, got none; leave it out"
-        )
+        raise DataError(f"{key}: expected values in the column {name!r}, got none; leave it out")
     words = cells[(cells != "") & ~cells.map(_is_number)]
-    if key == "scores" and len(words):
+    if key == _SCORES and len(words):
         case = rows["case_id"][words.index[0]]
         raise DataError(
-            f"evaluation.scores: expected numbers in the column {name!r}, got "
+            f"{_SCORES}: expected numbers in the column {name!r}, got "
             f"{words.iloc[0]!r} for case {case!r}; leave unknown ones empty"
         )
     if words.nunique() > _LEVELS:
         raise DataError(
-            f"evaluation.clinical: expected numbers or at most {_LEVELS} different words in the "
+            f"{_CLINICAL}: expected numbers or at most {_LEVELS} different words in the "
             f"column {name!r}, got {words.nunique()}; group them"
         )
 
@@ -75,25 +75,25 @@ def _is_number(cell: str) -> bool:
 
 
 def keep_features(
-    run: RunFolder, evaluation: Evaluation, cohort: Cohort, patches: PatchSet
+    run: RunFolder, experiment: Experiment, cohort: Cohort, patches: PatchSet
 ) -> None:
     """Write what the baselines are made from, once: lesions' features, and the table's columns.
 
     The columns, such as an age, go to ``private/``, which is never shared.
     """
-    if "radiomics" in evaluation.baselines and not (run.path / FEATURES).exists():
+    if "radiomics" in experiment.baselines.models and not (run.path / FEATURES).exists():
         run.write_table(FEATURES, radiomics(patches, progress=True))
-    if _names(evaluation):
-        run.write_private(COLUMNS, cells_of(evaluation, cohort))
+    if _names(experiment):
+        run.write_private(COLUMNS, cells_of(experiment, cohort))
 
 
 def groups(
-    evaluation: Evaluation, cases: pd.DataFrame, cells: pd.DataFrame | None
+    experiment: Experiment, cases: pd.DataFrame, cells: pd.DataFrame | None
 ) -> dict[str, pd.Series]:
     """Columns whose groups are measured apart, as text by case: sizes, and those asked for.
 
     Args:
-        evaluation: names the columns.
+        experiment: names the columns.
         cases: the case table.
         cells: what `keep_features` has kept of the table, or None.
     """
@@ -103,13 +103,13 @@ def groups(
         found["diameter in mm"] = sizes.map(lambda size: "" if np.isnan(size) else f"{size:g}")
     if cells is not None:
         table = cells.set_index("case_id")
-        found |= {name: table[name].str.strip() for name in evaluation.subgroups}
+        found |= {name: table[name].str.strip() for name in experiment.evaluation.subgroups}
     return found
 
 
-def kept_columns(run: RunFolder, evaluation: Evaluation) -> pd.DataFrame | None:
+def kept_columns(run: RunFolder, experiment: Experiment) -> pd.DataFrame | None:
     """What `keep_features` has kept of the table; None where nothing was asked for."""
-    return run.read_table(f"private/{COLUMNS}") if _names(evaluation) else None
+    return run.read_table(f"private/{COLUMNS}") if _names(experiment) else None
 
 
 def predictions(
@@ -126,9 +126,9 @@ def predictions(
         classes: in order.
         other: cohort, patches and case table of another cohort to predict instead.
     """
-    evaluation, cases = experiment.evaluation, run.read_table("cohort.csv")
+    baselines, cases = experiment.baselines, run.read_table("cohort.csv")
     splits = run.read_table("splits.csv")
-    if "size_only" in evaluation.baselines:
+    if "size_only" in baselines.models:
         yield size_only(cases, splits, classes, None if other is None else other[2])
 
     def fitted(
@@ -143,7 +143,7 @@ def predictions(
             tell([f"{name}: not fitted, a training part has no case of a class with its values"])
         return rows
 
-    if "radiomics" in evaluation.baselines:
+    if "radiomics" in baselines.models:
         theirs = None if other is None else radiomics(other[1], progress=True)
         own = run.read_table(FEATURES)
         if not {"case_id", "log_size"} <= set(own):
@@ -153,30 +153,39 @@ def predictions(
                 f"with `capsmed train --resume {run.path}`"
             )
         yield fitted("radiomics", own, theirs)
-    if evaluation.clinical or evaluation.scores:
+    if baselines.clinical or baselines.scores:
         cells = run.read_table(f"private/{COLUMNS}")
-        others = None if other is None else cells_of(evaluation, other[0])
-        if evaluation.clinical:
-            names = list(evaluation.clinical)
+        others = None if other is None else cells_of(experiment, other[0])
+        if baselines.clinical:
+            names = list(baselines.clinical)
             yield fitted("clinical", *_encoded(cells, others, names))
-        for name in evaluation.scores:
+        for name in baselines.scores:
             yield fitted(f"{SCORE}{name}", *_encoded(cells, others, [name]), _UNPENALISED)
 
 
-def cells_of(evaluation: Evaluation, cohort: Cohort) -> pd.DataFrame:
+def cells_of(experiment: Experiment, cohort: Cohort) -> pd.DataFrame:
     """The columns that are asked for, as text, with case_id.
 
     Raises:
         DataError: as `check_columns`.
     """
-    check_columns(evaluation, cohort)
-    return cohort.included[["case_id", *_names(evaluation)]].astype(str)
+    check_columns(experiment, cohort)
+    return cohort.included[["case_id", *_names(experiment)]].astype(str)
 
 
-def _names(evaluation: Evaluation) -> list[str]:
+def _asked(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    """The columns of the table that each key asks for."""
+    baselines = experiment.baselines
+    return {
+        _CLINICAL: baselines.clinical,
+        _SCORES: baselines.scores,
+        _SUBGROUPS: experiment.evaluation.subgroups,
+    }
+
+
+def _names(experiment: Experiment) -> list[str]:
     """Every column of the table that is asked for, once."""
-    asked = (*evaluation.clinical, *evaluation.scores, *evaluation.subgroups)
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(name for names in _asked(experiment).values() for name in names))
 
 
 def _encoded(

@@ -101,7 +101,7 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     data = read_data(experiment, job.base, job.data_root, show=first)
     if first:
         open_run(job.run, experiment, data.cohort, data.patches, data.splits, job.base)
-        keep_features(job.run, experiment.evaluation, data.cohort, data.patches)
+        keep_features(job.run, experiment, data.cohort, data.patches)
         idist.barrier()
     fits = list_fits(job.run.path, experiment, data.splits)
     waiting = [fit for fit in fits if not fit.finished]

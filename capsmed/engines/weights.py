@@ -154,7 +154,7 @@ def check_frozen(taken: Taken | None, network: nn.Module, frozen: Collection[str
         raise CheckpointError(
             f"weights.file: expected every tensor that training.freeze holds, got {len(left)} "
             f"without weights in {taken.file} ({_some(left)}), which would stay random; leave "
-            f"ordinary_head out of evaluation.baselines, or give weights of the whole {taken.part}"
+            f"ordinary_head out of baselines.models, or give weights of the whole {taken.part}"
         )
 
 

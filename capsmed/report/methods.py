@@ -132,7 +132,7 @@ def _statistics(run: RunFiles) -> list[str]:
     baselines = run.metrics["baselines"]
     told = [_BASELINES[name] for name in baselines if name in _BASELINES]
     if "clinical" in baselines:
-        columns = (run.config.get("evaluation") or {}).get("clinical") or []
+        columns = (run.config.get("baselines") or {}).get("clinical") or []
         told.append(f"Clinical: logistic regression on {', '.join(map(str, columns))}, likewise.")
     scores = [name.removeprefix(SCORE) for name in baselines if name.startswith(SCORE)]
     if scores:

@@ -130,7 +130,7 @@ def test_the_history_shows_the_rate_before_scaling(blobs, tmp_path):
 
 def test_the_ordinary_head_freezes_what_it_has_of_the_named_parts(blobs):
     training = {"freeze": ["encoder", "primary"]}
-    experiment = tiny(str(blobs), training=training, evaluation={"baselines": ["ordinary_head"]})
+    experiment = tiny(str(blobs), training=training, baselines={"models": ["ordinary_head"]})
     wrapper, _ = build.build_wrapper(experiment, "ordinary_head", 2, blobs.parent)
     assert wrapper.frozen == ("encoder",)
     assert {name for name, p in wrapper.network.named_parameters() if p.requires_grad} == {

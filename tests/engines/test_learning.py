@@ -95,9 +95,7 @@ def test_the_facts_are_of_the_parts_without_augmentation(blobs, tmp_path):
 
 
 def test_an_ordinary_network_has_no_capsules_to_be_dead(blobs, tmp_path):
-    experiment = tiny(
-        str(blobs), training={"epochs": 1}, evaluation={"baselines": ["ordinary_head"]}
-    )
+    experiment = tiny(str(blobs), training={"epochs": 1}, baselines={"models": ["ordinary_head"]})
     run = train(experiment, base=Path(), out=tmp_path / "run")
     record = run / "baselines/ordinary_head/repeat-0/seed-0/fold-0/fold.json"
     facts = json.loads(record.read_text())["learning"]

@@ -36,7 +36,7 @@ def test_a_run_with_class_weights_trains_both_models_with_them(tmp_path, weights
         "cohort.csv",
         loss={"name": "capsule", "class_weights": weights},
         training=NATURAL,
-        evaluation={"baselines": ["ordinary_head"]},
+        baselines={"models": ["ordinary_head"]},
     )
     assert specification(experiment, ORDINARY_HEAD)[1].options == {"class_weights": weights}
     assert (train(experiment, base=tmp_path, out=tmp_path / "run") / "metrics.json").exists()

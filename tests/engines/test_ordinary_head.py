@@ -15,7 +15,7 @@ CAPSULES = {
     "head": {"class_dim": 4},
     "decoder": "dense",
 }
-CHECKED = {"evaluation": {"baselines": ["ordinary_head"]}, "loss": "cross_entropy"}
+CHECKED = {"baselines": {"models": ["ordinary_head"]}, "loss": "cross_entropy"}
 
 
 def experiment(network: object, **sections: object) -> Experiment:

@@ -13,10 +13,12 @@ from capsmed.errors import CheckpointError, DataError
 from tests.engines.blobs import tiny, write_blobs
 
 ASKED = {
-    "baselines": ["size_only", "radiomics"],
-    "clinical": ["age", "smoking"],
-    "scores": ["reader 1"],
-    "subgroups": ["smoking"],
+    "baselines": {
+        "models": ["size_only", "radiomics"],
+        "clinical": ["age", "smoking"],
+        "scores": ["reader 1"],
+    },
+    "evaluation": {"subgroups": ["smoking"]},
 }
 
 
@@ -44,9 +46,7 @@ def folder(tmp_path_factory):
     (folder / "cohort.csv").rename(folder / "new.csv")
     write_blobs(folder)
     with_columns(folder / "cohort.csv")
-    train(
-        tiny("cohort.csv", evaluation={**ASKED, "bootstrap": 100}), base=folder, out=folder / "run"
-    )
+    train(tiny("cohort.csv", **ASKED), base=folder, out=folder / "run")
     return folder
 
 
@@ -110,8 +110,8 @@ def test_another_cohort_is_predicted_by_them_too(folder):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"clinical": ["agee"]}, r"evaluation.clinical: .* got 'agee'; did you mean 'age'\?"),
-        ({"scores": ["smoking"]}, "evaluation.scores: expected numbers .* 'smoking', got '"),
+        ({"clinical": ["agee"]}, r"baselines.clinical: .* got 'agee'; did you mean 'age'\?"),
+        ({"scores": ["smoking"]}, "baselines.scores: expected numbers .* 'smoking', got '"),
         ({"clinical": ["image"]}, "at most 10 different words in the column 'image', got 24"),
         ({"clinical": ["label"]}, "a column that neither is the answer nor names .* got 'label'"),
         ({"scores": ["patient_id"]}, "nor names somebody, got 'patient_id'; leave it out"),
@@ -124,7 +124,8 @@ def test_columns_that_cannot_be_used_are_refused_before_an_image_is_read(
     folder, tmp_path, asked, message
 ):
     with pytest.raises(DataError, match=message):
-        train(tiny("cohort.csv", evaluation=asked), base=folder, out=tmp_path / "run")
+        section = "evaluation" if "subgroups" in asked else "baselines"
+        train(tiny("cohort.csv", **{section: asked}), base=folder, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -25,7 +25,7 @@ def run(blobs, tmp_path_factory):
         split={"repeats": 2},
         seeds=[0, 7],
         training={"epochs": 1},
-        evaluation={"baselines": ["size_only", "ordinary_head"]},
+        baselines={"models": ["size_only", "ordinary_head"]},
     )
     return train(experiment, base=blobs.parent, out=tmp_path_factory.mktemp("runs") / "run")
 

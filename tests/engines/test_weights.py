@@ -179,7 +179,7 @@ def pretrained(blobs, tmp_path_factory):
         str(blobs),
         weights={"file": "encoder.pt", "into": "encoder", "strict": True},
         training={"freeze": ["encoder"], "lr_scale": {"classes": 3.0}},
-        evaluation={"baselines": ["ordinary_head"]},
+        baselines={"models": ["ordinary_head"]},
     )
     return train(experiment, base=home, out=home.parent / "run"), experiment, home
 

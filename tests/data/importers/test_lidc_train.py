@@ -19,7 +19,7 @@ SMALL = {
     "training.epochs": "2",
     "split.folds": "2",
     "evaluation.bootstrap": "100",
-    "evaluation.baselines": "[size_only]",
+    "baselines.models": "[size_only]",
     "device": "cpu",
 }
 
