@@ -14,7 +14,7 @@ from capsmed.cli.listing import list_parts
 from capsmed.cli.parts import data, run
 from capsmed.cli.plugin_check import plugin
 from capsmed.cli.program import Program
-from capsmed.cli.runs import evaluate, train
+from capsmed.cli.runs import evaluate, train, tune
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +28,8 @@ def main(debug: bool) -> None:
 
 
 for command in (
-    train, evaluate, report, compare, inspect, list_parts, config, init, cohort, data, run, plugin,
+    train, tune, evaluate, report, compare, inspect, list_parts,
+    config, init, cohort, data, run, plugin,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -55,3 +55,32 @@ def show(run: Path) -> None:
     console.print(console_table(metrics))
     if (run / "report.html").is_file():
         console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def show_chosen(run: Path) -> None:
+    """Print what the searches of a run have chosen, a line a fold, and the next command."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from capsmed.engines.tuning.chosen import chosen_in
+
+    found = chosen_in(run)
+    keys = list(dict.fromkeys(key for each in found for key in each.values))
+    table = Table("model", "repeat", "fold", *keys, "inside", "as configured", "trials")
+    for each in found:
+        values = [str(each.values.get(key, "–")) for key in keys]
+        scores = [
+            "–" if score is None else f"{score:.3f}"
+            for score in (each.score, each.configured_score)
+        ]
+        place = (each.model, str(each.repeat), str(each.fold))
+        table.add_row(*place, *values, *scores, str(each.trials))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(table)
+    console.print(
+        f"next: capsmed train --resume {run} trains each fold with its own values",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,4 +1,4 @@
-"""Commands on a run folder: train, evaluate."""
+"""Commands on a run folder: train, tune, evaluate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,7 @@ from capsmed.cli.options import (
     SET,
 )
 from capsmed.cli.program import Stopped
-from capsmed.cli.result import is_finished, show
+from capsmed.cli.result import is_finished, show, show_chosen
 from capsmed.cli.smoke import run_smoke, whole_command
 
 if TYPE_CHECKING:
@@ -96,12 +97,70 @@ def train(
     _train(loaded, folder, goes_on, data_root, allow_import)
 
 
+@click.command()
+@CONFIG
+@SET
+@OUT
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with an interrupted search; its own configuration is used.",
+)
+@click.option("--trials", type=click.IntRange(min=1), help="Trials a fold; tuning.trials.")
+@click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@DATA_ROOT
+@ALLOW_IMPORT
+def tune(
+    source: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    resume: Path | None,
+    trials: int | None,
+    device: str | None,
+    data_root: Path | None,
+    allow_import: tuple[str, ...],
+) -> None:
+    """Choose hyper-parameters in each fold, inside its training part only.
+
+    The configuration's `tuning.space` says what may change; without one it is the learning rate
+    and the weight decay.
+    """
+    from capsmed import config
+
+    if (source is None) == (resume is None):
+        raise click.UsageError("give either --config FILE_OR_NAME or --resume RUN")
+    for key, value in (("tuning.trials", trials), ("device", device)):
+        overrides = overrides if value is None else (*overrides, f"{key}={value}")
+    if resume is not None:
+        loaded, folder = config.load_run(resume, overrides), resume
+    else:
+        loaded = _with_space(config.load(str(source), overrides))
+        experiment = loaded.experiment
+        folder = out or Path(experiment.output or Path("runs") / f"{experiment.name}-tuned")
+    _train(loaded, folder, resume is not None, data_root, allow_import, search_only=True)
+
+
+def _with_space(loaded: Loaded) -> Loaded:
+    """The experiment with what is usually searched, where it does not say what."""
+    if loaded.experiment.tuning.space:
+        return loaded
+    from capsmed import plugins
+    from capsmed.engines.tuning.space import usual_space
+
+    plugins.load()
+    experiment = loaded.experiment
+    tuning = experiment.tuning.model_copy(update={"space": usual_space(experiment)})
+    return replace(loaded, experiment=experiment.model_copy(update={"tuning": tuning}))
+
+
 def _train(
     loaded: Loaded,
     folder: Path,
     resume: bool,
     data_root: Path | None,
     allow_import: Sequence[str],
+    search_only: bool = False,
 ) -> None:
     click.echo("loading libraries ...", err=True)
     try:
@@ -117,8 +176,12 @@ def _train(
             command=shareable_command(sys.argv[1:]),
             data_root=data_root,
             allow_import=allow_import,
+            search_only=search_only,
         )
-        _report(run)
+        if search_only:
+            show_chosen(run)
+        else:
+            _report(run)
     except KeyboardInterrupt as error:
         raise Stopped(_how_to_go_on(folder, data_root, allow_import)) from error
 

@@ -2,23 +2,25 @@
 
 from capsmed.config.dump import dump, is_of, json_schema
 from capsmed.config.load import Loaded, load, load_run
+from capsmed.config.overrides import changed
 from capsmed.config.paths import cohort_folder, shareable, weights_folder
 from capsmed.config.schema import (
     Augmentation,
     Checks,
-    Component,
     Data,
     Evaluation,
     Experiment,
     Patch,
     Policy,
-    Section,
     Split,
     Training,
     Weights,
 )
+from capsmed.config.tuning import Range, Tuning
+from capsmed.config.values import Component, Section
 
 __all__ = [
+    "changed",
     "cohort_folder",
     "Augmentation",
     "Checks",
@@ -29,9 +31,11 @@ __all__ = [
     "Loaded",
     "Patch",
     "Policy",
+    "Range",
     "Section",
     "Split",
     "Training",
+    "Tuning",
     "Weights",
     "dump",
     "is_of",

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from capsmed.config.parse import Document, Key, dotted
-from capsmed.config.schema import Component, Experiment
+from capsmed.config.schema import Experiment
+from capsmed.config.values import Component
 from capsmed.errors import did_you_mean
 
 _EXPECTED = {

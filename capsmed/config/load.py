@@ -15,7 +15,8 @@ from capsmed.config.explain import mistakes, one_message
 from capsmed.config.overrides import apply
 from capsmed.config.parse import Document, parse
 from capsmed.config.paths import expand, with_weights
-from capsmed.config.schema import Component, Experiment
+from capsmed.config.schema import Experiment
+from capsmed.config.values import Component
 from capsmed.errors import ConfigError, did_you_mean
 
 

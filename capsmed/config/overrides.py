@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from capsmed.config.explain import mistakes, one_message
 from capsmed.config.parse import Document, Key, dotted, parse
-from capsmed.config.schema import Component, Experiment
+from capsmed.config.schema import Experiment
+from capsmed.config.values import Component
 from capsmed.errors import ConfigError
 
 
@@ -31,6 +36,22 @@ def apply(document: Document, text: str) -> None:
         document.mistakes.append((place, f"{dotted(key)}: expected a key, got a part of a value"))
         return
     _remember(document, key, parsed, place)
+
+
+def changed(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    """The experiment with other values, by key such as 'optimizer.lr'.
+
+    Raises:
+        ConfigError: a key is unknown or a value is wrong.
+    """
+    data = experiment.model_dump(mode="json")
+    for name, value in values.items():
+        _put(data, tuple(name.split(".")), value)
+    try:
+        return Experiment.model_validate(data)
+    except ValidationError as error:
+        message = one_message(mistakes(error, Document(data)), "values")
+        raise ConfigError(message) from error
 
 
 def _remember(document: Document, key: Key, parsed: Document, place: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -152,6 +153,26 @@ class PatchSet(Dataset):
             meaning = config.Checks.model_fields[check].description
             lines.append(f"data.checks.{check}: {count} of {len(self)} cases ({meaning})")
         return lines
+
+    def augmented(self, augmentation: config.Augmentation) -> PatchSet:
+        """The same patches under another augmentation that needs no wider margin; no copy.
+
+        Raises:
+            ValueError: it needs a wider one.
+        """
+        needed = augmenting.margins(augmentation, self.size, self.spacing)[0]
+        less = [here - there for here, there in zip(self.margin, needed, strict=True)]
+        if min(less) < 0:
+            raise ValueError(
+                f"augmentation: expected one that needs a margin of at most {self.margin}, got "
+                f"{needed}"
+            )
+        sides = zip(less, self.images.shape[2:], strict=True)
+        box = (slice(cut, n - cut) for cut, n in sides)
+        found = copy.copy(self)
+        found.images = self.images[(slice(None), slice(None), *box)]
+        found.augmentation, found.margin = augmentation, needed
+        return found
 
     def view(
         self, indices: Sequence[int] | np.ndarray, *, augment: bool, seed_key: tuple[int, ...]

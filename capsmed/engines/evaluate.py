@@ -24,6 +24,7 @@ from capsmed.engines.predict import predict
 from capsmed.engines.ready import computing, device_for, ready, remark
 from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.start import describe_cases
+from capsmed.engines.tuning.chosen import of_fold
 from capsmed.errors import CheckpointError, ConfigError, DataError
 from capsmed.handlers.checkpoint import load_weights
 from capsmed.networks import TrainingWrapper
@@ -207,6 +208,7 @@ def load_network(
     Raises:
         CheckpointError: its checkpoint is damaged or of another architecture.
     """
+    experiment = of_fold(experiment, fit)
     component, _ = build.specification(experiment, fit.model)
     network = build.build_network(component, experiment, len(labels.classes))
     best = fit.folder / "checkpoints" / "best.pt"

@@ -21,13 +21,17 @@ def trained(experiment: Experiment) -> list[str]:
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: a model, a repeat of the folds, a seed, a fold, and the folder it lives in."""
+    """One training: a model, a repeat of the folds, a seed, a fold, and the folder it lives in.
+
+    ``tuning`` is the folder of the search for the fold's hyper-parameters, where there is one.
+    """
 
     model: str
     repeat: int
     seed: int
     fold: int
     folder: Path
+    tuning: Path | None = None
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -44,13 +48,21 @@ def list_fits(run: Path, experiment: Experiment, splits: pd.DataFrame) -> list[F
     """Return all trainings of the run in ``run`` in order, finished or not.
 
     The configured network's folders are ``repeat-R/seed-S/fold-F``; those of a baseline that is
-    trained lie below ``baselines/<model>``.
+    trained lie below ``baselines/<model>``. The search of a fold, one for all seeds, lives in
+    ``tuning/<model>/repeat-R/fold-F``.
     """
     homes = {experiment.network.name: run}
     homes |= {name: run / "baselines" / name for name in trained(experiment)}
     pairs = splits[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
+    searched = bool(experiment.tuning.space)
+
+    def one(model: str, home: Path, repeat: int, seed: int, fold: int) -> Fit:
+        folder = home / f"repeat-{repeat}/seed-{seed}/fold-{fold}"
+        tuning = run / f"tuning/{model}/repeat-{repeat}/fold-{fold}" if searched else None
+        return Fit(model, repeat, seed, fold, folder, tuning)
+
     return [
-        Fit(model, int(repeat), seed, int(fold), home / f"repeat-{repeat}/seed-{seed}/fold-{fold}")
+        one(model, home, int(repeat), seed, int(fold))
         for repeat, fold in pairs
         for seed in experiment.seeds
         for model, home in homes.items()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from capsmed.config import Experiment
+from capsmed.config import Augmentation, Experiment
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
@@ -16,6 +16,8 @@ from capsmed.data.splits import assign
 from capsmed.engines.fit import FoldData
 from capsmed.engines.fits import Fit
 from capsmed.engines.tabular_baselines import check_columns
+from capsmed.engines.tuning.inner_folds import check_inner_folds
+from capsmed.engines.tuning.space import widest
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class RunData:
         here = (splits["repeat"] == fit.repeat) & (splits["fold"] == fit.fold)
         chosen = splits["case_id"][here & (splits["part"] == part)]
         return np.sort(self.patches.positions(list(chosen)))
+
+    def augmented(self, augmentation: Augmentation) -> RunData:
+        """The same data under an augmentation that needs no wider margin."""
+        return replace(self, patches=self.patches.augmented(augmentation))
 
     def fold(self, fit: Fit) -> FoldData:
         """Return the datasets that one training uses."""
@@ -65,11 +71,12 @@ def read_data(
     cohort = Cohort.read(experiment.data, base, data_root)
     check_columns(experiment, cohort)
     splits = assign(cohort, experiment.split)
+    check_inner_folds(cohort, splits, experiment)
     patches = PatchSet.load(
         cohort,
         cohort.included,
         experiment.patch,
-        experiment.augmentation,
+        widest(experiment),
         progress=show,
         on_bad=experiment.data.on_bad_case,
     )

@@ -26,6 +26,9 @@ from capsmed.engines.run_folder import RunFolder
 from capsmed.engines.shortage import memory_told
 from capsmed.engines.start import check_folder, open_run
 from capsmed.engines.tabular_baselines import keep_features
+from capsmed.engines.tuning.chosen import of_fold
+from capsmed.engines.tuning.search import search
+from capsmed.engines.tuning.space import check_space
 
 _NOISY = ("ignite.distributed.launcher.Parallel", "ignite.distributed.auto.auto_model")
 
@@ -39,6 +42,7 @@ def train(
     command: str = "",
     data_root: Path | None = None,
     allow_import: Collection[str] = (),
+    search_only: bool = False,
 ) -> Path:
     """Train and evaluate ``experiment``; return its run folder.
 
@@ -53,8 +57,8 @@ def train(
         resume: go on with an existing run folder of the same configuration.
         command: the command line, for the record.
         data_root: folder that the table's image paths are relative to, instead of the table's.
-
         allow_import: packages that dotted component names may come from.
+        search_only: stop when the hyper-parameters of ``experiment.tuning`` have been chosen.
 
     Raises:
         ConfigError: wrong component or option, absent device, or another configuration resumed.
@@ -64,11 +68,12 @@ def train(
     """
     components.check_components(experiment, allow_import)
     build.check_fit(experiment, base)
+    check_space(experiment, base, allow_import)
     run = RunFolder(Path(out or experiment.output or Path("runs") / experiment.name))
     check_folder(run, resume)
     for name in _NOISY:
         logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
-    job = _Job(experiment, base, run, command, data_root)
+    job = _Job(experiment, base, run, command, data_root, search_only)
     device = choose_device(experiment.device)
     acceleration.prepare(experiment.training, device)
     acceleration.check_compiler(experiment.training, device)
@@ -84,6 +89,7 @@ class _Job:
     run: RunFolder
     command: str
     data_root: Path | None
+    search_only: bool
 
 
 def _backend(device: torch.device) -> str | None:
@@ -107,6 +113,11 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     waiting = [fit for fit in fits if not fit.finished]
     idist.barrier()
     if waiting:
+        _describe(job, data, device)
+        search(experiment, data, fits, device, job.base)
+    if job.search_only:
+        return
+    if waiting:
         _train_all(job, data, len(fits) - len(waiting), waiting, device)
     if first:
         finish(
@@ -118,37 +129,40 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     idist.barrier()
 
 
-def _train_all(
-    job: _Job, data: RunData, finished: int, waiting: list[Fit], device: torch.device
-) -> None:
-    experiment, first = job.experiment, idist.get_rank() == 0
-    if first:
+def _describe(job: _Job, data: RunData, device: torch.device) -> None:
+    if idist.get_rank() == 0:
         facts = {
-            "seeds": list(experiment.seeds),
+            "seeds": list(job.experiment.seeds),
             "data_digest": data.cohort.digest,
-            "labels": asdict(Labels.of(data.cohort, experiment.split)),
-            "weights_digest": weights.digest(experiment.weights, job.base),
+            "labels": asdict(Labels.of(data.cohort, job.experiment.split)),
+            "weights_digest": weights.digest(job.experiment.weights, job.base),
         }
         described = environment.describe(job.command, device, idist.get_world_size(), **facts)
         job.run.write_json("environment.json", described)
-    epochs, told = experiment.training.epochs, set[str]()
-    with Display(epochs * len(waiting), enabled=first) as display:
+
+
+def _train_all(
+    job: _Job, data: RunData, finished: int, waiting: list[Fit], device: torch.device
+) -> None:
+    first, told = idist.get_rank() == 0, set[str]()
+    tuned = [of_fold(job.experiment, fit) for fit in waiting]
+    total = sum(experiment.training.epochs for experiment in tuned)
+    with Display(total, enabled=first) as display:
         display.line(
             f"{len(data.cohort.included)} cases on {device}: "
             f"{counted(len(waiting), 'training')} to do, {finished} finished"
         )
-        for number, fit in enumerate(waiting):
-            trainer = FoldTrainer(
-                fit, experiment, data.cohort.classes, data.fold(fit), device, job.base
-            )
+        for number, (fit, experiment) in enumerate(zip(waiting, tuned, strict=True)):
+            parts = data.augmented(experiment.augmentation).fold(fit)
+            trainer = FoldTrainer(fit, experiment, data.cohort.classes, parts, device, job.base)
             if number == 0:
-                _announce(display, trainer, epochs * len(waiting), data.patches)
+                _announce(display, trainer, total, data.patches)
             if fit.model not in told:
                 told.add(fit.model)
                 _announce_start(display, trainer)
             done = trainer.checkpoint.epoch
             fitted = trainer.run(display.epoch)
-            display.skip(epochs - (fitted.stopped_epoch - done))
+            display.skip(experiment.training.epochs - (fitted.stopped_epoch - done))
             facts = keep(fit, experiment, data, fitted, device)
             display.line(_fold_line(fit, fitted))
             for text in learning.lines(facts):

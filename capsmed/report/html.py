@@ -36,6 +36,7 @@ from capsmed.report.probability_plots import (
 from capsmed.report.run import RunFiles, read_run
 from capsmed.report.style import FULL, footed, size_of
 from capsmed.report.terms import explained
+from capsmed.report.tuned import tuned_content
 
 #: Width of the page's column in CSS pixels, as in the template.
 PAGE = 820
@@ -142,6 +143,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "decoded": any("reconstruction" in fold.examples for fold in run.folds),
         "inside": inside_content(inside, run) if inside else None,
         "learning": learning_content(run),
+        "tuned": tuned_content(run),
         "environment": _flat(run.environment),
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from capsmed.metrics.tables import SCORE
 from capsmed.report.run import RunFiles
+from capsmed.report.tuned import tuned_sentence
 
 _BASELINES = {
     "size_only": "Size only: logistic regression on the logarithm of the diameter, classes "
@@ -26,6 +27,7 @@ def methods(run: RunFiles) -> list[str]:
         *_data(config.get("data") or {}, config.get("patch") or {}),
         *_splits(config.get("split") or {}, run),
         *_training(config),
+        tuned_sentence(run),
         *_start(config),
         *_folds(run),
         *_statistics(run),

@@ -43,6 +43,7 @@ class RunFiles:
     environment: dict[str, Any]
     folds: list[Fold] = field(default_factory=list)
     rivals: dict[str, list[Fold]] = field(default_factory=dict)
+    tuned: list[dict[str, Any]] = field(default_factory=list)
     evaluation: str = ""
 
     @property
@@ -95,6 +96,7 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
         environment=read_json(run / "environment.json"),
         folds=_folds(run) if evaluation is None else [],
         rivals=_rivals(run) if evaluation is None else {},
+        tuned=_tuned(run),
         evaluation="" if evaluation is None else folder.name,
     )
 
@@ -112,6 +114,12 @@ def _config(path: Path, text: str) -> dict[str, Any]:
 def _rivals(run: Path) -> dict[str, list[Fold]]:
     """The folds of each baseline that was trained."""
     return {folder.name: _folds(folder) for folder in sorted((run / "baselines").glob("*"))}
+
+
+def _tuned(run: Path) -> list[dict[str, Any]]:
+    """What the searches for hyper-parameters have chosen, by model, repeat and fold."""
+    found = [read_json(path) for path in (run / "tuning").glob("*/*/*/chosen.json")]
+    return sorted(found, key=lambda each: (each["model"], each["repeat"], each["fold"]))
 
 
 def _folds(run: Path) -> list[Fold]:

@@ -78,6 +78,10 @@ EXPLAINED = {
         "In each fold the largest threshold at which the inner part, not the test part, reaches the"
         " wanted sensitivity; what the test parts then show."
     ),
+    "tuned": (
+        "Values that a search has chosen in each fold, without a look at its test part; the "
+        "inner score of the best of many trials is too high, the results above are not."
+    ),
     "recalibrated": (
         "In each fold one number (temperature) or two (Platt) fitted to the inner part and applied"
         " to the test part's probabilities. It shows whether a correction would help; nothing else"

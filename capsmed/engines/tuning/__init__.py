@@ -1,0 +1,1 @@
+"""A search for hyper-parameters in each fold, inside its training part only."""
