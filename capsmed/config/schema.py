@@ -295,6 +295,14 @@ class Evaluation(Section):
         0.95, description="level of the intervals"
     )
     bootstrap: Annotated[Whole, Field(ge=100)] = Field(2000, description="resamples")
+    threshold: Literal["youden", "sensitivity"] | Annotated[Number, Field(gt=0, lt=1)] = Field(
+        0.5,
+        description="of the positive class's probability, of two classes; youden or sensitivity: "
+        "chosen in each fold on its inner part",
+    )
+    sensitivity: Annotated[Number, Field(gt=0, le=1)] = Field(
+        0.9, description="that the inner part is to reach where the threshold is chosen by it"
+    )
     subgroups: tuple[str, ...] = Field(
         (),
         description="columns of the table, such as scanner, whose groups are measured apart; sizes "

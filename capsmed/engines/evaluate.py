@@ -172,7 +172,7 @@ def _predict(
     device: torch.device,
     precision: str,
 ) -> pd.DataFrame:
-    """Average the folds' probabilities for each model, repeat and seed."""
+    """Average the folds' probabilities, and thresholds, for each model, repeat and seed."""
     groups: dict[tuple[str, int, int], list[Fit]] = {}
     for fit in fits:
         groups.setdefault((fit.model, fit.repeat, fit.seed), []).append(fit)
@@ -196,8 +196,15 @@ def _predict(
             )
             counts += use
         mean = Fit(model, repeat, seed, 0, Path())
-        tables.append(prediction_rows(mean, rows, sums / counts, labels.classes))
+        table = prediction_rows(mean, rows, sums / counts, labels.classes)
+        if isinstance(experiment.evaluation.threshold, str):
+            table["threshold"] = np.mean([_threshold_of(fit) for fit in members])
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _threshold_of(fit: Fit) -> float:
+    return float(RunFolder(fit.folder).read_json("fold.json")["threshold"])
 
 
 def load_network(

@@ -103,6 +103,8 @@ def write_results(
     Raises:
         CheckpointError: the predictions are not finite or do not fit the cases.
     """
+    if not isinstance(evaluation.threshold, str) and evaluation.threshold != 0.5:
+        predictions = predictions.assign(threshold=evaluation.threshold)
     folder.write_table("predictions.csv", predictions)
     try:
         metrics = metrics_json(

@@ -21,6 +21,7 @@ from capsmed.engines.learning import learning_facts
 from capsmed.engines.predict import choose_examples, predict, reconstruct
 from capsmed.engines.run_data import RunData
 from capsmed.engines.run_folder import read_table, write_table
+from capsmed.metrics.chosen_inside import chosen_threshold
 
 
 def keep(
@@ -43,7 +44,11 @@ def keep(
     if idist.get_rank() == 0:
         cases, classes = data.cohort.included, data.cohort.classes
         rows = cases.iloc[test]
-        write_table(fit.folder / "predictions.csv", prediction_rows(fit, rows, values, classes))
+        threshold = _threshold(experiment, data, inner, inside)
+        table = prediction_rows(fit, rows, values, classes)
+        if isinstance(experiment.evaluation.threshold, str):
+            table["threshold"] = threshold
+        write_table(fit.folder / "predictions.csv", table)
         if inside is not None:
             table = prediction_rows(fit, cases.iloc[inner], inside, classes)
             write_table(fit.folder / "inner.csv", table)
@@ -54,7 +59,12 @@ def keep(
         counts = {
             f"n_{part}": len(data.positions(fit, part)) for part in ("train", "inner", "test")
         }
-        record = {**_fold_facts(fit, fitted), **counts, "learning": learning}
+        record = {
+            **_fold_facts(fit, fitted),
+            **_told(experiment, threshold),
+            **counts,
+            "learning": learning,
+        }
         atomic.write_json(fit.folder / "fold.json", record)
     idist.barrier()
     return learning
@@ -73,6 +83,28 @@ def _predicted(
     )
 
 
+def _threshold(
+    experiment: Experiment, data: RunData, inner: np.ndarray, inside: np.ndarray | None
+) -> float:
+    """The threshold of the fold: what the configuration says, or chosen on the inner part."""
+    asked = experiment.evaluation.threshold
+    if not isinstance(asked, str) or inside is None:
+        return float(asked) if not isinstance(asked, str) else 0.5
+    positive = data.cohort.classes.index(data.cohort.positive)
+    true = data.patches.targets.numpy()[inner] == positive
+    wanted = experiment.evaluation.sensitivity if asked == "sensitivity" else None
+    return chosen_threshold(inside[:, positive], true, wanted)
+
+
+def _told(experiment: Experiment, threshold: float) -> dict[str, Any]:
+    asked = experiment.evaluation
+    ways = {
+        "youden": "largest sensitivity plus specificity on the inner part",
+        "sensitivity": f"sensitivity {asked.sensitivity:g} on the inner part",
+    }
+    return {"threshold": threshold, "threshold_method": ways.get(str(asked.threshold), "fixed")}
+
+
 def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
     history = read_table(fit.folder / "history.csv")
     return {
@@ -81,8 +113,6 @@ def _fold_facts(fit: Fit, fitted: Fitted) -> dict[str, Any]:
         "repeat": fit.repeat,
         "seed": fit.seed,
         "fold": fit.fold,
-        "threshold": 0.5,
-        "threshold_method": "fixed",
         "recalibration": None,
         "parameters": fitted.parameters,
         "frozen": fitted.frozen,

@@ -18,6 +18,7 @@ from capsmed.engines.fits import Fit
 from capsmed.engines.tabular_baselines import check_columns
 from capsmed.engines.tuning.inner_folds import check_inner_folds
 from capsmed.engines.tuning.space import widest
+from capsmed.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def read_data(
     cohort = Cohort.read(experiment.data, base, data_root)
     check_columns(experiment, cohort)
     splits = assign(cohort, experiment.split)
+    _check_threshold(experiment, cohort, splits)
     check_inner_folds(cohort, splits, experiment)
     patches = PatchSet.load(
         cohort,
@@ -86,3 +88,19 @@ def read_data(
         cohort = cohort.exclude(patches.excluded)
         splits = assign(cohort, experiment.split)
     return RunData(cohort, patches, splits)
+
+
+def _check_threshold(experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:
+    asked = experiment.evaluation.threshold
+    if asked == 0.5:
+        return
+    if len(cohort.classes) != 2:
+        raise ConfigError(
+            f"evaluation.threshold: expected 0.5 with {len(cohort.classes)} classes, where the "
+            f"most probable one is called, got {asked!r}; leave it out"
+        )
+    if isinstance(asked, str) and not (splits["part"] == "inner").any():
+        raise ConfigError(
+            f"evaluation.threshold: expected a number where folds have no inner part to choose "
+            f"on (split.inner: 0), got {asked!r}; set one of the two"
+        )

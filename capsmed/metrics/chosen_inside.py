@@ -30,6 +30,29 @@ _FOLD = ["repeat", "seed", "fold"]
 _AT_A_POINT = ("sensitivity", "specificity", "ppv", "npv")
 
 
+def chosen_threshold(scores: np.ndarray, true: np.ndarray, sensitivity: float | None) -> float:
+    """A threshold chosen on the inner part of a fold, for its test part.
+
+    Args:
+        scores: [n] probability of the positive class.
+        true: [n] whether the case is of that class; both classes are there.
+        sensitivity: the largest threshold that reaches it is taken; None for the one with the
+            largest sensitivity plus specificity (Youden 1950), half-way between two scores, of
+            equals the nearest to 0.5.
+
+    >>> chosen_threshold(np.array([0.1, 0.3, 0.7, 0.8]), np.array([False, False, True, True]), None)
+    0.5
+    """
+    if sensitivity is not None:
+        return _threshold(pd.Series(scores[true]), sensitivity)
+    ordered = np.unique(scores)
+    cuts = np.concatenate([ordered[:1], (ordered[1:] + ordered[:-1]) / 2])
+    called = scores[None, :] >= cuts[:, None]
+    index = called[:, true].mean(axis=1) - called[:, ~true].mean(axis=1)
+    best = cuts[index >= index.max() - 1e-12]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
 def operating_points(
     predictions: pd.DataFrame, inner: pd.DataFrame, cohort: pd.DataFrame, plan: Plan
 ) -> list[dict[str, Any]]:

@@ -133,7 +133,17 @@ def headline(metrics: dict[str, Any], scored: str) -> str:
         what = f"Error {_long(model['error'], metrics, True)} over {n_classes} classes"
     runs = len(model["per_seed"])
     mean = f", mean of {runs} runs" if runs > 1 else ""
-    return f"{what}{mean}, on {who(model)}, {scored}."
+    return f"{what}{mean}, on {who(model)}, {scored}{_beside_size(metrics)}."
+
+
+def _beside_size(metrics: dict[str, Any]) -> str:
+    """How the network stands to size alone, with the paired difference; '' without that model."""
+    gap = metrics["baselines"].get("size_only", {}).get("auc_difference", {})
+    if gap.get("value") is None:
+        return ""
+    verdict = {1: "better than size alone", -1: "worse than size alone"}
+    told = verdict.get(_sign(gap), "not distinguishable from size alone")
+    return f"; {told}, difference {span(gap)}"
 
 
 def who(entry: dict[str, Any]) -> str:
@@ -173,15 +183,20 @@ def no_size_only(metrics: dict[str, Any]) -> str:
 
 def _verdict(gap: dict[str, Any], baseline: str) -> str:
     """Which one ranks better, where no interval of the difference holds zero."""
-    intervals = [gap, *filter(None, [gap.get("delong")])]
-    if all(each["low"] > 0 for each in intervals):
-        return "the network ranks better"
-    if all(each["high"] < 0 for each in intervals):
-        return f"{baseline} ranks better"
+    sign = _sign(gap)
+    if sign:
+        return "the network ranks better" if sign > 0 else f"{baseline} ranks better"
     apart = "these data do not tell the two apart"
-    if len(intervals) > 1 and not gap["low"] <= 0 <= gap["high"]:
+    if not gap["low"] <= 0 <= gap["high"]:
         return f"{apart}, as DeLong's interval holds 0"
     return apart
+
+
+def _sign(gap: dict[str, Any]) -> int:
+    """1 or -1 where every interval of the difference lies on that side of zero, else 0."""
+    intervals = [gap, *filter(None, [gap.get("delong")])]
+    above = all(each["low"] > 0 for each in intervals)
+    return int(above) - int(all(each["high"] < 0 for each in intervals))
 
 
 def _overlap(first: dict[str, Any], second: dict[str, Any]) -> bool:
