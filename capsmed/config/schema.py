@@ -283,9 +283,20 @@ class Baselines(Section):
         description="columns of the table, such as age, for a logistic regression; missing values "
         "are filled in inside the folds",
     )
+    combined: Flag = Field(
+        False,
+        description="also a model of the clinical columns and the network's score, weighed on each "
+        "fold's inner part",
+    )
     scores: tuple[str, ...] = Field(
         (), description="columns that are a score already, such as a reader's, each a baseline"
     )
+
+    @model_validator(mode="after")
+    def _something_to_combine(self) -> Baselines:
+        if self.combined and not self.clinical:
+            raise ValueError("combined: expected columns in clinical with it, got none; add them")
+        return self
 
 
 class Evaluation(Section):

@@ -16,7 +16,7 @@ from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
 from capsmed.engines import acceleration, build, components, tabular_baselines
-from capsmed.engines.finish import Labels, finish, write_results
+from capsmed.engines.finish import Labels, finish, inner_predictions, write_results
 from capsmed.engines.fits import Fit, list_fits
 from capsmed.engines.keep import prediction_rows
 from capsmed.engines.overlap import Choice, Overlap
@@ -133,7 +133,10 @@ def evaluate(
     if not seen.test_folds:
         # fitted on all folds, these models would have seen the patients kept out of fold
         told = (other, patches, cases)
-        rivals = tabular_baselines.predictions(folder, experiment, labels.classes, told)
+        inside = inner_predictions([fit.folder for fit in fits])
+        rivals = tabular_baselines.predictions(
+            folder, experiment, labels.classes, predictions, inside, told
+        )
         predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
     result.write_table("cohort.csv", cases)
     note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)

@@ -55,16 +55,21 @@ def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[P
     )
     cases = run.read_table("cohort.csv")
     _check_complete(run, predictions, len(folds))
-    rivals = tabular_baselines.predictions(run, experiment, labels.classes)
+    inside = inner_predictions(folds)
+    rivals = tabular_baselines.predictions(run, experiment, labels.classes, predictions, inside)
     predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
-    inner = [folder / "inner.csv" for folder in folds]
-    inside = None
-    if all(path.exists() for path in inner):  # a run without inner parts, or of an earlier version
-        inside = pd.concat([read_table(path) for path in inner], ignore_index=True)
     evaluation = experiment.evaluation
     cells = tabular_baselines.kept_columns(run, experiment)
     columns = tabular_baselines.groups(experiment, cases, cells)
     write_results(run, predictions, cases, evaluation, labels, inside, columns)
+
+
+def inner_predictions(folds: list[Path]) -> pd.DataFrame | None:
+    """The trained models' predictions of the folds' inner parts; None where a fold has none."""
+    inner = [folder / "inner.csv" for folder in folds]
+    if not all(path.exists() for path in inner):  # no inner parts, or a run of an earlier version
+        return None
+    return pd.concat([read_table(path) for path in inner], ignore_index=True)
 
 
 def _check_complete(run: RunFolder, predictions: pd.DataFrame, fits: int) -> None:

@@ -72,7 +72,7 @@ def read_data(
     cohort = Cohort.read(experiment.data, base, data_root)
     check_columns(experiment, cohort)
     splits = assign(cohort, experiment.split)
-    _check_threshold(experiment, cohort, splits)
+    _check_inner(experiment, cohort, splits)
     check_inner_folds(cohort, splits, experiment)
     patches = PatchSet.load(
         cohort,
@@ -90,8 +90,14 @@ def read_data(
     return RunData(cohort, patches, splits)
 
 
-def _check_threshold(experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:
-    asked = experiment.evaluation.threshold
+def _check_inner(experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:
+    """Refuse what is chosen on inner parts where there are none, and thresholds of many classes."""
+    asked, inner = experiment.evaluation.threshold, bool((splits["part"] == "inner").any())
+    if experiment.baselines.combined and not inner:
+        raise ConfigError(
+            "baselines.combined: expected folds with an inner part to weigh the scores on, got "
+            "none (split.inner: 0); set one of the two"
+        )
     if asked == 0.5:
         return
     if len(cohort.classes) != 2:
@@ -99,7 +105,7 @@ def _check_threshold(experiment: Experiment, cohort: Cohort, splits: pd.DataFram
             f"evaluation.threshold: expected 0.5 with {len(cohort.classes)} classes, where the "
             f"most probable one is called, got {asked!r}; leave it out"
         )
-    if isinstance(asked, str) and not (splits["part"] == "inner").any():
+    if isinstance(asked, str) and not inner:
         raise ConfigError(
             f"evaluation.threshold: expected a number where folds have no inner part to choose "
             f"on (split.inner: 0), got {asked!r}; set one of the two"

@@ -15,6 +15,7 @@ from capsmed.data.radiomics import radiomics
 from capsmed.data.table import number
 from capsmed.engines.run_folder import RunFolder
 from capsmed.errors import CheckpointError, DataError, did_you_mean
+from capsmed.metrics.combined import COMBINED, combined
 from capsmed.metrics.size_only import size_only
 from capsmed.metrics.tables import SCORE
 from capsmed.metrics.tabular import PENALTIES, tabular
@@ -116,6 +117,8 @@ def predictions(
     run: RunFolder,
     experiment: Experiment,
     classes: tuple[str, ...],
+    network: pd.DataFrame,
+    inner: pd.DataFrame | None,
     other: tuple[Cohort, PatchSet, pd.DataFrame] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Rows of predictions.csv of each such baseline; none for one that cannot be fitted.
@@ -124,6 +127,8 @@ def predictions(
         run: where `keep_features` has written.
         experiment: its configuration.
         classes: in order.
+        network: rows of predictions.csv of all trained models, for what is predicted.
+        inner: the same for the folds' inner parts, where all have one.
         other: cohort, patches and case table of another cohort to predict instead.
     """
     baselines, cases = experiment.baselines, run.read_table("cohort.csv")
@@ -157,10 +162,32 @@ def predictions(
         cells = run.read_table(f"private/{COLUMNS}")
         others = None if other is None else cells_of(experiment, other[0])
         if baselines.clinical:
-            names = list(baselines.clinical)
-            yield fitted("clinical", *_encoded(cells, others, names))
+            own, theirs = _encoded(cells, others, list(baselines.clinical))
+            yield fitted("clinical", own, theirs)
+            if baselines.combined:
+                told = None if other is None or theirs is None else (theirs, other[2])
+                name = experiment.network.name
+                yield _combined(name, network, inner, own, cases, splits, classes, told)
         for name in baselines.scores:
             yield fitted(f"{SCORE}{name}", *_encoded(cells, others, [name]), _UNPENALISED)
+
+
+def _combined(
+    name: str,
+    network: pd.DataFrame,
+    inner: pd.DataFrame | None,
+    own: pd.DataFrame,
+    cases: pd.DataFrame,
+    splits: pd.DataFrame,
+    classes: tuple[str, ...],
+    other: tuple[pd.DataFrame, pd.DataFrame] | None,
+) -> pd.DataFrame:
+    rows = network[network["model"] == name]
+    inside = network.iloc[:0] if inner is None else inner[inner["model"] == name]
+    found = combined(rows, inside, own, cases, splits, classes, other)
+    if not len(found):
+        tell([f"{COMBINED}: not fitted, an inner part has no case of a class with its values"])
+    return found
 
 
 def cells_of(experiment: Experiment, cohort: Cohort) -> pd.DataFrame:

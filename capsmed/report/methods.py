@@ -136,6 +136,11 @@ def _statistics(run: RunFiles) -> list[str]:
     if "clinical" in baselines:
         columns = (run.config.get("baselines") or {}).get("clinical") or []
         told.append(f"Clinical: logistic regression on {', '.join(map(str, columns))}, likewise.")
+    if "combined" in baselines:
+        told.append(
+            "Combined: log odds of the clinical model (fitted on the train part) and of the "
+            "network, weighed by logistic regression on each fold's inner part."
+        )
     scores = [name.removeprefix(SCORE) for name in baselines if name.startswith(SCORE)]
     if scores:
         told.append(f"Scores of the table: {', '.join(scores)}, scaled in the same training parts.")

@@ -33,6 +33,7 @@ COLOURS = {
     "ordinary_head": HEAD,
     "radiomics": "#CC79A7",
     "clinical": "#E69F00",
+    "combined": "#000000",
     "average_head": "#56B4E9",
 }
 

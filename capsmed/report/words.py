@@ -40,6 +40,7 @@ _LABELS = {
 _SUBJECTS = {
     "size_only": "Size alone",
     "clinical": "The clinical model",
+    "combined": "The clinical model with the network's score",
     "radiomics": "The radiomics model",
 }
 

@@ -16,6 +16,7 @@ ASKED = {
     "baselines": {
         "models": ["size_only", "radiomics"],
         "clinical": ["age", "smoking"],
+        "combined": True,
         "scores": ["reader 1"],
     },
     "evaluation": {"subgroups": ["smoking"]},
@@ -56,7 +57,7 @@ def metrics(path):
 
 def test_each_is_measured_beside_the_network_in_the_order_of_telling(folder):
     found = metrics(folder / "run")["baselines"]
-    assert list(found) == ["size_only", "clinical", "radiomics", "score_reader 1"]
+    assert list(found) == ["size_only", "clinical", "combined", "radiomics", "score_reader 1"]
     assert found["clinical"]["n_cases"] == 23  # one has neither column
     assert found["score_reader 1"]["n_cases"] == 23
 
