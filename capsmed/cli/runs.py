@@ -106,6 +106,7 @@ def _train(
     click.echo("loading libraries ...", err=True)
     try:
         from capsmed import plugins
+        from capsmed.engines.tracking import track_report
         from capsmed.engines.train import train
 
         plugins.load()
@@ -119,6 +120,8 @@ def _train(
             allow_import=allow_import,
         )
         _report(run)
+        if _is_first():
+            track_report(run, loaded.experiment)
     except KeyboardInterrupt as error:
         raise Stopped(_how_to_go_on(folder, data_root, allow_import)) from error
 
@@ -139,8 +142,13 @@ def shareable_command(arguments: Sequence[str]) -> str:
     return shlex.join(["capsmed", *words])
 
 
+def _is_first() -> bool:
+    """Whether this is the process that reports, the first one under torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _report(run: Path) -> None:
-    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process reports
+    if not _is_first():
         return
     from capsmed.report import write_report
 

@@ -1,19 +1,18 @@
 """The configuration of an experiment: its schema, and how a YAML file becomes one."""
 
+from capsmed.config.checks import Checks, Policy
 from capsmed.config.dump import dump, is_of, json_schema
+from capsmed.config.fields import Component, Section
 from capsmed.config.load import Loaded, load, load_run
 from capsmed.config.paths import cohort_folder, shareable, weights_folder
 from capsmed.config.schema import (
     Augmentation,
-    Checks,
-    Component,
     Data,
     Evaluation,
     Experiment,
     Patch,
-    Policy,
-    Section,
     Split,
+    Tracking,
     Training,
     Weights,
 )
@@ -31,6 +30,7 @@ __all__ = [
     "Policy",
     "Section",
     "Split",
+    "Tracking",
     "Training",
     "Weights",
     "dump",
