@@ -165,6 +165,7 @@ def _train(
     click.echo("loading libraries ...", err=True)
     try:
         from capsmed import plugins
+        from capsmed.engines.tracking import track_report
         from capsmed.engines.train import train
 
         plugins.load()
@@ -180,8 +181,10 @@ def _train(
         )
         if search_only:
             show_chosen(run)
-        else:
-            _report(run)
+            return
+        _report(run)
+        if _is_first():
+            track_report(run, loaded.experiment)
     except KeyboardInterrupt as error:
         raise Stopped(_how_to_go_on(folder, data_root, allow_import)) from error
 
@@ -202,8 +205,13 @@ def shareable_command(arguments: Sequence[str]) -> str:
     return shlex.join(["capsmed", *words])
 
 
+def _is_first() -> bool:
+    """Whether this is the process that reports, the first one under torchrun."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _report(run: Path) -> None:
-    if os.environ.get("RANK", "0") != "0":  # under torchrun the first process reports
+    if not _is_first():
         return
     from capsmed.report import write_report
 

@@ -1,23 +1,23 @@
 """The configuration of an experiment: its schema, and how a YAML file becomes one."""
 
+from capsmed.config.checks import Checks, Policy
 from capsmed.config.dump import dump, is_of, json_schema
+from capsmed.config.fields import Component, Section
 from capsmed.config.load import Loaded, load, load_run
 from capsmed.config.overrides import changed
 from capsmed.config.paths import cohort_folder, shareable, weights_folder
 from capsmed.config.schema import (
     Augmentation,
-    Checks,
     Data,
     Evaluation,
     Experiment,
     Patch,
-    Policy,
     Split,
+    Tracking,
     Training,
     Weights,
 )
 from capsmed.config.tuning import Range, Tuning
-from capsmed.config.values import Component, Section
 
 __all__ = [
     "changed",
@@ -34,6 +34,7 @@ __all__ = [
     "Range",
     "Section",
     "Split",
+    "Tracking",
     "Training",
     "Tuning",
     "Weights",

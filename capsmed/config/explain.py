@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from capsmed.config.fields import Component
 from capsmed.config.parse import Document, Key, dotted
 from capsmed.config.schema import Experiment
-from capsmed.config.values import Component
 from capsmed.errors import did_you_mean
 
 _EXPECTED = {

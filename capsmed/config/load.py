@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from capsmed import shipped
 from capsmed.config.explain import mistakes, one_message
+from capsmed.config.fields import Component
 from capsmed.config.overrides import apply
 from capsmed.config.parse import Document, parse
 from capsmed.config.paths import expand, with_weights
 from capsmed.config.schema import Experiment
-from capsmed.config.values import Component
 from capsmed.errors import ConfigError, did_you_mean
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from capsmed.config.explain import mistakes, one_message
+from capsmed.config.fields import Component
 from capsmed.config.parse import Document, Key, dotted, parse
 from capsmed.config.schema import Experiment
-from capsmed.config.values import Component
 from capsmed.errors import ConfigError
 
 

@@ -1,4 +1,4 @@
-"""The schema of an experiment: the one place of its defaults."""
+"""The schema of an experiment: with ``checks``, the one place of its defaults."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from capsmed.config.tuning import Tuning
-from capsmed.config.values import (
+from capsmed.config.checks import Checks
+from capsmed.config.fields import (
     Component,
     Count,
     Flag,
@@ -19,60 +19,7 @@ from capsmed.config.values import (
     Section,
     Whole,
 )
-
-Policy = Literal["error", "warn", "skip"]
-Refusal = Literal["error", "skip"]
-
-
-class Checks(Section):
-    """What happens when an image fails a check: error, warn (and go on), or skip the case.
-
-    A check whose failure leaves no right way to go on cannot be a warning.
-    """
-
-    several_series: Policy = Field(
-        "error", description="several DICOM series in one place; warn: the one of most slices"
-    )
-    mixed_patients: Refusal = Field("error", description="slices of several patients or studies")
-    mixed_orientation: Policy = Field(
-        "error", description="slices of several directions; warn: the largest group"
-    )
-    mixed_shape: Policy = Field(
-        "error", description="slices of several sizes or pixel spacings; warn: the largest group"
-    )
-    duplicate_slices: Policy = Field(
-        "error", description="two slices at one position; warn: the first of them"
-    )
-    missing_slices: Policy = Field(
-        "error", description="gaps of whole slices; warn: interpolated from the neighbours"
-    )
-    unequal_spacing: Policy = Field(
-        "error", description="uneven steps between slices; warn: interpolated to even ones"
-    )
-    gantry_tilt: Policy = Field("warn", description="slices sheared; warn: the shear is kept")
-    localizer: Policy = Field("warn", description="scout images among slices; warn: left out")
-    missing_position: Refusal = Field(
-        "error", description="no position, orientation or pixel spacing"
-    )
-    missing_rescale: Policy = Field(
-        "error", description="no rescale slope and intercept; warn: stored values are taken as HU"
-    )
-    not_ct: Policy = Field("error", description="another modality than CT; warn: taken as it is")
-    photometric: Policy = Field(
-        "error", description="DICOM pixels other than MONOCHROME2; warn: stored values are taken"
-    )
-    lossy: Policy = Field("warn", description="lossy compression; warn: taken as it is")
-    single_slice: Policy = Field(
-        "warn", description="one slice only; warn: its thickness is the third step"
-    )
-    missing_geometry: Policy = Field(
-        "error",
-        description="a file that knows no place in the patient (NIfTI without sform and qform, "
-        "NRRD without space); warn: its axes are taken as RAS",
-    )
-    form_conflict: Policy = Field(
-        "error", description="NIfTI sform and qform that differ; warn: the sform"
-    )
+from capsmed.config.tuning import Tuning
 
 
 class Data(Section):
@@ -321,6 +268,25 @@ class Evaluation(Section):
     )
 
 
+class Tracking(Section):
+    """Where trainings can be watched and compared, beside each one's ``history.csv``."""
+
+    to: tuple[Literal["tensorboard", "mlflow", "csv"], ...] = Field(
+        ("tensorboard",),
+        description="any of tensorboard, mlflow (needs `pip install 'capsmed[mlflow]'`) and csv; "
+        "[]: none",
+    )
+    experiment: Annotated[str, Field(min_length=1)] = Field(
+        "capsmed", description="of MLflow; its runs are compared in one table"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Tracking:
+        if len(set(self.to)) < len(self.to):
+            raise ValueError(f"to: expected each at most once, got {list(self.to)}")
+        return self
+
+
 class Experiment(Section):
     """One experiment: everything `capsmed train` needs to know."""
 
@@ -348,6 +314,7 @@ class Experiment(Section):
     tuning: Tuning = Tuning()
     baselines: Baselines = Baselines()
     evaluation: Evaluation = Evaluation()
+    tracking: Tracking = Tracking()
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Experiment:

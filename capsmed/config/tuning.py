@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from capsmed.config.values import Count, Flag, Number, Section, Whole
+from capsmed.config.fields import Count, Flag, Number, Section, Whole
 
 
 class Range(Section):

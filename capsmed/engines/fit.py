@@ -15,7 +15,6 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EMAHandler
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import PrepareBatchExtraInput
-from monai.handlers import TensorBoardStatsHandler
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -24,7 +23,7 @@ from capsmed import seeds
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchView
 from capsmed.data.sampling import EpochSampler
-from capsmed.engines import acceleration, build, diverged
+from capsmed.engines import acceleration, build, diverged, tracking
 from capsmed.engines.fits import Fit
 from capsmed.engines.loaders import build_loader
 from capsmed.engines.precision import PrecisionInferer
@@ -189,17 +188,11 @@ class FoldTrainer:
             if self._done(engine.state.epoch):
                 engine.terminate()
 
-        board = None
-        if idist.get_rank() == 0:
-            folder = str(self.fit.folder / "tensorboard")
-            board = TensorBoardStatsHandler(log_dir=folder, iteration_log=False)
-            board.attach(trainer)
-        try:
-            with diverged.overflow_told(self, str(self.fit.folder)):
-                trainer.run()
-        finally:
-            if board is not None:
-                board.close()
+        with (
+            tracking.tracked(trainer, self.fit, self.experiment, history.rows),
+            diverged.overflow_told(self, str(self.fit.folder)),
+        ):
+            trainer.run()
 
     def _build_trainer(self, handlers: list) -> SupervisedTrainer:
         training = self.experiment.training

@@ -39,6 +39,12 @@ class Fit:
         return (self.seed, self.repeat, self.fold)
 
     @property
+    def run(self) -> Path:
+        """The run folder, which a baseline's trainings lie two folders deeper in."""
+        home = self.folder.parents[2]
+        return home.parents[1] if self.model in TRAINED else home
+
+    @property
     def finished(self) -> bool:
         """Whether ``fold.json``, the last file of a fold, is there."""
         return (self.folder / "fold.json").exists()

@@ -154,5 +154,6 @@ def _check_weights(run: RunFolder, experiment: Experiment, base: Path) -> None:
 
 
 def _lines(experiment: Experiment) -> list[str]:
-    """Return the configuration's lines; the device may change between sittings."""
-    return config.dump(experiment.model_copy(update={"device": "auto"})).splitlines()
+    """Return the configuration's lines; device and tracking may change between sittings."""
+    free = {"device": "auto", "tracking": config.Tracking()}
+    return config.dump(experiment.model_copy(update=free)).splitlines()

@@ -13,7 +13,15 @@ import torch
 
 from capsmed.config import Experiment
 from capsmed.data.patches import PatchSet
-from capsmed.engines import acceleration, build, components, environment, learning, weights
+from capsmed.engines import (
+    acceleration,
+    build,
+    components,
+    environment,
+    learning,
+    tracking,
+    weights,
+)
 from capsmed.engines.display import Display, counted, duration
 from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
@@ -69,6 +77,7 @@ def train(
     components.check_components(experiment, allow_import)
     build.check_fit(experiment, base)
     check_space(experiment, base, allow_import)
+    tracking.check(experiment)
     run = RunFolder(Path(out or experiment.output or Path("runs") / experiment.name))
     check_folder(run, resume)
     for name in _NOISY:
@@ -126,6 +135,7 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
             Labels.of(data.cohort, experiment.split),
             [fit.folder for fit in fits],
         )
+        tracking.track_result(job.run.path, experiment)
     idist.barrier()
 
 

@@ -41,5 +41,7 @@ def test_two_processes_predict_the_rows_and_the_auc_of_one(blobs, tmp_path):
     assert tables[1]["prob_large"].between(0, 1).all()
     first = [table[(table["model"] == "capsnet") & (table["fold"] == 0)] for table in tables]
     pd.testing.assert_frame_equal(*first, rtol=0, atol=1e-6)
+    events = together / "repeat-0/seed-0/fold-1/tensorboard"
+    assert len(list(events.iterdir())) == 1  # of the first process alone
     areas = [auc((t["label"] == "large").to_numpy(), t["prob_large"].to_numpy()) for t in first]
     assert areas[0] == areas[1] != 1.0

@@ -14,7 +14,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from capsmed import config
-from capsmed.config import Experiment
+from capsmed.config import Experiment, Tracking
 from capsmed.engines.display import Display, counted, duration
 from capsmed.engines.estimate import measure
 from capsmed.engines.fit import FoldTrainer
@@ -106,6 +106,7 @@ def _open(
     first = {key: configured(experiment, key) for key in space}
     key = (*fit.key, zlib.crc32(fit.model.encode()))
     trials = Trials(folder, space, first, key, experiment.tuning.trials if space else 0)
+    experiment = experiment.model_copy(update={"tracking": Tracking(to=())})
     return _Search(fit, experiment, replace(data, splits=parts), trials.read(), device, base)
 
 

@@ -19,7 +19,7 @@ Values = dict[str, Any]
 Choices = Range | tuple[Any, ...]
 #: Sections whose keys a search may change; the rest says what is asked, not how it is learnt.
 SECTIONS = ("network", "loss", "optimizer", "schedule", "training", "augmentation")
-_NOT_LEARNING = ("workers", "convolutions", "channels_last", "compile", "tf32", "tracking")
+_NOT_LEARNING = ("workers", "convolutions", "channels_last", "compile", "tf32")
 _AROUND = 5.0  # a usual range goes from a fifth of the configured value to five times it
 _UNKNOWN = object()
 

@@ -1,4 +1,4 @@
-"""What the sections of a configuration are made of."""
+"""What the schema of an experiment is made of: strict numbers, sections, named components."""
 
 from __future__ import annotations
 
