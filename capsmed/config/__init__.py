@@ -13,10 +13,10 @@ from capsmed.config.schema import (
     Patch,
     Policy,
     Section,
-    Split,
     Training,
     Weights,
 )
+from capsmed.config.split import HeldOut, Split
 
 __all__ = [
     "cohort_folder",
@@ -26,6 +26,7 @@ __all__ = [
     "Data",
     "Evaluation",
     "Experiment",
+    "HeldOut",
     "Loaded",
     "Patch",
     "Policy",
