@@ -8,7 +8,17 @@ import pytest
 import yaml
 
 from capsmed import shipped
-from capsmed.config import Component, Data, Experiment, dump, json_schema, load, load_run, shareable
+from capsmed.config import (
+    Component,
+    Data,
+    Experiment,
+    HeldOut,
+    dump,
+    json_schema,
+    load,
+    load_run,
+    shareable,
+)
 from capsmed.config.parse import parse, scalar
 from capsmed.errors import ConfigError
 
@@ -208,3 +218,20 @@ def test_the_json_schema_knows_every_key_and_lets_a_component_be_a_word() -> Non
 @pytest.mark.parametrize("value", ["", "null", "''"])
 def test_weights_into_nothing_means_the_whole_network(value: str) -> None:
     assert load("digits", [f"weights.into={value}"]).experiment.weights.into == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0.2", {"share": 0.2}),
+        ("null", {}),
+        ("{column: site, value: Busan}", {"column": "site", "value": "Busan"}),
+    ],
+)
+def test_held_out_is_a_share_or_a_column_and_reads_back_the_same(
+    written: str, meant: dict[str, object], tmp_path: Path
+) -> None:
+    experiment = load("digits", [f"split.held_out={written}"]).experiment
+    assert experiment.split.held_out == HeldOut.model_validate(meant)
+    (tmp_path / "config.yaml").write_text(dump(experiment), encoding="utf-8")
+    assert load_run(tmp_path).experiment == experiment

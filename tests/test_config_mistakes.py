@@ -32,6 +32,13 @@ REFUSED = {
     "seeds: []": r"seeds: expected at least 1 entries, got \[\]",
     "seeds: [1, 1]": r"seeds: expected different numbers, got \[1, 1\]",
     "split: {column: fold, leave_out: site}": r"split\.leave_out: expected only one of column",
+    "split: {held_out: 1.5}": r"split\.held_out: expected a number < 1, got 1\.5",
+    "split: {held_out: {colum: a}}": r"split\.held_out: expected one of share, column, value, .*"
+    "mean 'column'",
+    "split: {held_out: {share: 0.2, column: a}}": r"held_out\.column: expected only one of share",
+    "split: {held_out: {value: a}}": r"held_out\.value: expected a column that has it, got 'a'",
+    "split: {held_out: 0.2, column: fold}": r"split\.held_out: expected folds that are drawn, or "
+    "leave_out, got parts given by the column 'fold'",
     "optimizer: {name: 3}": r"optimizer\.name: expected text, got 3; put it in quotes",
     "seeds: 0": r"seeds: expected a list, got 0",
     "name: twice": r":3: name: expected each key once, got it again \(first: .*:1\)",

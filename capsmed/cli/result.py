@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 def is_finished(run: Path, experiment: Experiment) -> bool:
     """Whether ``run`` has all results of exactly this experiment, none of them damaged."""
     files = [run / name for name in ("config.yaml", "metrics.json", "report.html")]
+    if experiment.split.held_out.asked:
+        from capsmed.metrics.tables import HELD_OUT
+
+        own = run / "evaluations" / HELD_OUT
+        files += [own / name for name in ("metrics.json", "networks.json", "report.html")]
     folds = [folder.parent for folder in run.rglob("checkpoints")]
     if not all(file.is_file() for file in [*files, *(fold / "fold.json" for fold in folds)]):
         return False
@@ -41,6 +46,7 @@ def show(run: Path) -> None:
     from rich.console import Console
 
     from capsmed.report import console_table
+    from capsmed.report.run import read_held_out
 
     try:
         metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
@@ -52,7 +58,7 @@ def show(run: Path) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
-    console.print(console_table(metrics))
+    console.print(console_table(metrics, read_held_out(run)))
     if (run / "report.html").is_file():
         console.print(f"report: {run / 'report.html'}", highlight=False, soft_wrap=True)
 

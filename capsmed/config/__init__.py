@@ -12,11 +12,11 @@ from capsmed.config.schema import (
     Evaluation,
     Experiment,
     Patch,
-    Split,
     Tracking,
     Training,
     Weights,
 )
+from capsmed.config.split import HeldOut, Split
 from capsmed.config.tuning import Range, Tuning
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Data",
     "Evaluation",
     "Experiment",
+    "HeldOut",
     "Loaded",
     "Patch",
     "Policy",

@@ -19,6 +19,7 @@ from capsmed.config.fields import (
     Section,
     Whole,
 )
+from capsmed.config.split import Split
 from capsmed.config.tuning import Tuning
 
 
@@ -108,44 +109,6 @@ class Augmentation(Section):
     scale: Fraction = Field(0.0, description="0.1 zooms by 0.9 to 1.1")
     noise: NotNegative = Field(0.0, description="largest sd, in window units")
     intensity: Fraction = Field(0.0, description="0.1 changes offset and contrast by up to 10%")
-
-
-class Split(Section):
-    """Which cases train, which stop the training, which test."""
-
-    folds: Annotated[Whole, Field(ge=2)] = Field(5, description="each case is tested in one")
-    repeats: Count = Field(1, description="how often folds are drawn anew")
-    seed: Annotated[Whole, Field(ge=0)] = Field(0, description="of drawing the folds")
-    by: Literal["patient", "case"] = Field(
-        "patient", description="case: only where patients are unknown; scores may be inflated"
-    )
-    column: Literal["fold", "split"] | None = Field(
-        None,
-        description="use the table's own column instead of drawing folds; null: use "
-        "'split' or 'fold' where the source has one",
-    )
-    leave_out: str | None = Field(None, description="one fold for each value of this column")
-    inner: Fraction = Field(
-        0.2, description="share of the training part's patients kept for early stopping; 0: none"
-    )
-
-    tested: Literal["test", "val"] = Field(
-        "test",
-        description="of a source with parts of its own: val, to choose by, leaves its test part "
-        "unused",
-    )
-    train_cases: Count | None = Field(
-        None, description="train on about so many cases of each training part, drawn by patient"
-    )
-
-    @model_validator(mode="after")
-    def _one_way_of_splitting(self) -> Split:
-        if self.column is not None and self.leave_out is not None:
-            raise ValueError(
-                f"leave_out: expected only one of column and leave_out, got both "
-                f"({self.column!r} and {self.leave_out!r})"
-            )
-        return self
 
 
 class Training(Section):

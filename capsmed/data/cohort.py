@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,11 @@ class Cohort:
         smaller = replace(self, table=self.table.assign(excluded=excluded))
         assemble.check_classes(smaller.table, self.classes, self.file)
         return smaller
+
+    def keep(self, cases: Collection[str]) -> Cohort:
+        """The same cohort with the rows of these cases alone."""
+        table = self.table[self.table["case_id"].isin(cases)].reset_index(drop=True)
+        return replace(self, table=table)
 
 
 def _demo(cls: type[Cohort], data: config.Data) -> Cohort:

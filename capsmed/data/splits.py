@@ -43,7 +43,7 @@ def assign(cohort: Cohort, split: config.Split) -> pd.DataFrame:
             a given column, or there is nothing to split by.
     """
     rows = cohort.included
-    column = _column(cohort, rows, split)
+    column = given_column(cohort, rows, split)
     if split.tested == "val" and (column is None or not _is_split(rows, column, split)):
         raise DataError(
             "split.tested: expected a column 'split' with train, val and test for val, got none; "
@@ -56,7 +56,7 @@ def assign(cohort: Cohort, split: config.Split) -> pd.DataFrame:
             raise DataError(
                 f"split.repeats: expected 1 with the given column '{column}', got {split.repeats}"
             )
-        _check_leaks(cohort, rows, column, split)
+        check_whole(cohort, rows, rows[column], f"column '{column}'", split)
         given = _given_split if _is_split(rows, column, split) else _given_folds
         folds = given(cohort, rows, column, split)
     tables = []
@@ -78,7 +78,12 @@ def groups_of(rows: pd.DataFrame, split: config.Split) -> np.ndarray:
     return rows["case_id" if by_case else "patient_id"].to_numpy(str)
 
 
-def _column(cohort: Cohort, rows: pd.DataFrame, split: config.Split) -> str | None:
+def given_column(cohort: Cohort, rows: pd.DataFrame, split: config.Split) -> str | None:
+    """The column of ``rows`` that gives folds or parts; None where folds are drawn.
+
+    Raises:
+        DataError: it is not there, or nobody knows whose the cases are.
+    """
     wanted = split.leave_out or split.column
     if wanted is not None:
         if wanted not in rows:
@@ -108,8 +113,9 @@ def _drawn(
         held = len(set(groups[targets == index]))
         if held < split.folds:
             fewer = f"set split.folds: {held} or fewer, or " if held >= 2 else ""
+            left = " that are not held out" if split.held_out.asked else ""
             raise DataError(
-                f"split.folds: expected at most {held}, the {unit} of class '{name}', got "
+                f"split.folds: expected at most {held}, the {unit} of class '{name}'{left}, got "
                 f"{split.folds}; {fewer}add {unit} of that class"
             )
     for repeat in range(split.repeats):
@@ -193,20 +199,35 @@ def _fewer(
     return parts
 
 
-def _check_leaks(cohort: Cohort, rows: pd.DataFrame, column: str, split: config.Split) -> None:
-    """A patient in two parts of the given column would be trained on and tested on."""
+def check_whole(
+    cohort: Cohort, rows: pd.DataFrame, parts: pd.Series, what: str, split: config.Split
+) -> None:
+    """Refuse patients in several parts: they would be trained on and tested on.
+
+    Args:
+        cohort: where the rows are from.
+        rows: the cases that take part.
+        parts: the part of each row.
+        what: gives the parts, for the message.
+        split: the config's section.
+
+    Raises:
+        DataError: with the rows of these patients.
+    """
     if not cohort.patients_known or split.by == "case":
         return
-    several = rows.groupby("patient_id")[column].nunique() > 1
-    leaking = rows[rows["patient_id"].isin(several[several].index)]
-    if len(leaking):
+    several = parts.groupby(rows["patient_id"]).nunique() > 1
+    leaking = rows["patient_id"].isin(several[several].index)
+    if leaking.any():
         places = "\n".join(
             f"  {cohort.place(case)}: {value}"
-            for case, value in zip(leaking["case_id"], leaking[column], strict=True)
+            for case, value in zip(rows["case_id"][leaking], parts[leaking], strict=True)
         )
+        count = int(several.sum())
+        told = "1 patient stands" if count == 1 else f"{count} patients stand"
         raise DataError(
-            f"{cohort.file} column '{column}': {int(several.sum())} patients stand in more than "
-            f"one part; give each patient one value\n{places}"
+            f"{cohort.file} {what}: {told} in more than one part; give each patient one value"
+            f"\n{places}"
         )
 
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
-import pandas as pd
-import torch
 
 from capsmed import config
 from capsmed.config import Experiment
 from capsmed.data.cohort import Cohort
-from capsmed.data.patches import PatchSet
-from capsmed.data.progress import tell
-from capsmed.engines import acceleration, build, components, tabular_baselines
-from capsmed.engines.finish import Labels, finish, inner_predictions, write_results
+from capsmed.engines import acceleration, components
+from capsmed.engines.evaluation import predict_by_folds, write_evaluation
+from capsmed.engines.finish import Labels, finish
 from capsmed.engines.fits import Fit, list_fits
-from capsmed.engines.keep import prediction_rows
 from capsmed.engines.overlap import Choice, Overlap
-from capsmed.engines.predict import predict
-from capsmed.engines.ready import computing, device_for, ready, remark
+from capsmed.engines.ready import device_for, remark
+from capsmed.engines.run_data import Cases, load_patches
 from capsmed.engines.run_folder import RunFolder
-from capsmed.engines.start import describe_cases
-from capsmed.engines.tuning.chosen import of_fold
 from capsmed.errors import CheckpointError, ConfigError, DataError
-from capsmed.handlers.checkpoint import load_weights
-from capsmed.networks import TrainingWrapper
+from capsmed.metrics.tables import HELD_OUT
 
 Precision = Literal["float32", "bfloat16", "int8"]
 
@@ -91,6 +82,11 @@ def evaluate(
     name = name or Path(cohort).stem
     if name in (".", "..") or Path(name).name != name:
         raise DataError(f"--name: expected a plain name for the evaluation, got {name!r}")
+    if name == HELD_OUT:
+        raise DataError(
+            f"--name: expected another name than {HELD_OUT!r}, which is kept for the run's own "
+            "split.held_out; give this evaluation one with --name"
+        )
     result = RunFolder(folder.path / "evaluations" / name)
     if result.path.exists():
         raise DataError(
@@ -115,37 +111,15 @@ def evaluate(
     other = Cohort.read(data, Path.cwd(), data_root=data_root)
     seen = Overlap.find(folder, other, overlap)
     other = other.exclude(seen.dropped)
-    patches = PatchSet.load(
-        other,
-        other.included,
-        experiment.patch,
-        config.Augmentation(),
-        progress=True,
-        on_bad=experiment.data.on_bad_case,
+    cases = Cases(*load_patches(experiment, other))
+    predictions = predict_by_folds(
+        experiment, labels, fits, cases, where, precision, seen.test_folds
     )
-    tell(patches.remarks())
-    other = other.exclude(patches.excluded)
-    predictions = _predict(
-        experiment, labels, fits, other.included, patches, seen.test_folds, where, precision
-    )
-    salt = str(folder.read_table("private/salt.csv")["salt"][0])
-    cases = describe_cases(other, patches, salt)
-    if not seen.test_folds:
-        # fitted on all folds, these models would have seen the patients kept out of fold
-        told = (other, patches, cases)
-        inside = inner_predictions([fit.folder for fit in fits])
-        rivals = tabular_baselines.predictions(
-            folder, experiment, labels.classes, predictions, inside, told
-        )
-        predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
-    result.write_table("cohort.csv", cases)
     note = "; ".join(part for part in (other.note, seen.note, remark(precision, trained)) if part)
-    found = Labels(labels.classes, labels.positive, note)
-    evaluation = experiment.evaluation
-    asked = bool(evaluation.subgroups)
-    cells = tabular_baselines.cells_of(experiment, other) if asked else None
-    columns = tabular_baselines.groups(experiment, cases, cells)
-    write_results(result, predictions, cases, evaluation, found, columns=columns)
+    told = Labels(labels.classes, labels.positive, note)
+    # fitted on all folds, the baselines would have seen the patients kept out of fold
+    rivals = not seen.test_folds
+    write_evaluation(folder, result, experiment, told, fits, cases, predictions, rivals)
     return result.path
 
 
@@ -163,65 +137,3 @@ def find_fits(run: RunFolder, experiment: Experiment) -> list[Fit]:
             f"unfinished; go on with `capsmed train --resume {run.path}`"
         )
     return fits
-
-
-def _predict(
-    experiment: Experiment,
-    labels: Labels,
-    fits: list[Fit],
-    rows: pd.DataFrame,
-    patches: PatchSet,
-    test_folds: Mapping[str, set[tuple[int, int]]],
-    device: torch.device,
-    precision: str,
-) -> pd.DataFrame:
-    """Average the folds' probabilities, and thresholds, for each model, repeat and seed."""
-    groups: dict[tuple[str, int, int], list[Fit]] = {}
-    for fit in fits:
-        groups.setdefault((fit.model, fit.repeat, fit.seed), []).append(fit)
-    view = patches.view(np.arange(len(rows)), augment=False, seed_key=())
-    shape = (experiment.patch.channels, *experiment.patch.size)
-    tables = []
-    for (model, repeat, seed), members in groups.items():
-        sums, counts = np.zeros((len(rows), len(labels.classes))), np.zeros((len(rows), 1))
-        for fit in members:
-            here = (repeat, fit.fold)
-            may = [here in test_folds.get(case, {here}) for case in rows["case_id"]]
-            use = np.array(may, dtype=float)[:, None]
-            network = load_network(fit, experiment, labels, device)
-            wrapper = ready(network, precision, shape)
-            sums += use * predict(
-                wrapper,
-                view,
-                batch_size=max(experiment.training.batch_size, 64),
-                device=device,
-                precision=computing(precision),
-            )
-            counts += use
-        mean = Fit(model, repeat, seed, 0, Path())
-        table = prediction_rows(mean, rows, sums / counts, labels.classes)
-        if isinstance(experiment.evaluation.threshold, str):
-            table["threshold"] = np.mean([_threshold_of(fit) for fit in members])
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _threshold_of(fit: Fit) -> float:
-    return float(RunFolder(fit.folder).read_json("fold.json")["threshold"])
-
-
-def load_network(
-    fit: Fit, experiment: Experiment, labels: Labels, device: torch.device
-) -> TrainingWrapper:
-    """Return the network that a finished training chose, ready to predict.
-
-    Raises:
-        CheckpointError: its checkpoint is damaged or of another architecture.
-    """
-    experiment = of_fold(experiment, fit)
-    component, _ = build.specification(experiment, fit.model)
-    network = build.build_network(component, experiment, len(labels.classes))
-    best = fit.folder / "checkpoints" / "best.pt"
-    use_best = experiment.training.select == "best" and best.exists()
-    load_weights(network, best if use_best else fit.folder / "checkpoints" / "last.pt")
-    return TrainingWrapper(network).to(device).eval()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from capsmed.config import Augmentation, Experiment
+from capsmed.data import held_out
 from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
@@ -18,16 +19,28 @@ from capsmed.engines.fits import Fit
 from capsmed.engines.tabular_baselines import check_columns
 from capsmed.engines.tuning.inner_folds import check_inner_folds
 from capsmed.engines.tuning.space import widest
-from capsmed.errors import ConfigError
+from capsmed.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Cases:
+    """A cohort and its patches in the order of ``cohort.included``."""
+
+    cohort: Cohort
+    patches: PatchSet
 
 
 @dataclass(frozen=True)
 class RunData:
-    """A cohort, its patches in the order of ``cohort.included``, and its splits."""
+    """A cohort, its patches in the order of ``cohort.included``, and its splits.
+
+    ``held_out`` are cases that are in none of these three, or None.
+    """
 
     cohort: Cohort
     patches: PatchSet
     splits: pd.DataFrame
+    held_out: Cases | None = None
 
     def positions(self, fit: Fit, part: str) -> np.ndarray:
         """Return where the cases of a fold's part stand in ``patches``, ascending."""
@@ -57,8 +70,9 @@ def read_data(
 ) -> RunData:
     """Read the experiment's cohort, draw its folds and cut its patches.
 
-    The folds are drawn first, because a cohort that cannot be split should fail before its
-    images are read; they are drawn again if ``on_bad_case: skip`` leaves cases out.
+    The held-out part and the folds are drawn first, because a cohort that cannot be split should
+    fail before its images are read; the folds are drawn again if ``on_bad_case: skip`` leaves
+    cases out, the held-out part is not.
 
     Args:
         experiment: the configuration.
@@ -69,25 +83,59 @@ def read_data(
     Raises:
         DataError: the cohort cannot be used as it is; every bad row is listed.
     """
-    cohort = Cohort.read(experiment.data, base, data_root)
+    cohort, held = held_out.divide(Cohort.read(experiment.data, base, data_root), experiment.split)
     check_columns(experiment, cohort)
     splits = assign(cohort, experiment.split)
     _check_inner(experiment, cohort, splits)
     check_inner_folds(cohort, splits, experiment)
+    if held is not None:
+        _check_held_out(experiment, held)
+    kept, patches = load_patches(experiment, cohort, widest(experiment), show)
+    if patches.excluded:
+        splits = assign(kept, experiment.split)
+    if held is None:
+        return RunData(kept, patches, splits)
+    if show:
+        tell([held_out.remark(held)])
+    return RunData(kept, patches, splits, Cases(*load_patches(experiment, held, show=show)))
+
+
+def _check_held_out(experiment: Experiment, held: Cohort) -> None:
+    """Find now what would stop the baselines' predictions after the last fold."""
+    try:
+        check_columns(experiment, held)
+    except DataError as error:
+        raise DataError(f"split.held_out: of the cases held out: {error}") from error
+
+
+def load_patches(
+    experiment: Experiment,
+    cohort: Cohort,
+    augmentation: Augmentation | None = None,
+    show: bool = True,
+) -> tuple[Cohort, PatchSet]:
+    """Cut a cohort's patches; give them with the cohort without the cases left out in doing so.
+
+    Args:
+        experiment: says what to cut, and what to do with bad cases.
+        cohort: of the cases.
+        augmentation: for which the patches need a margin; None: for none.
+        show: whether to draw progress bars and print remarks.
+
+    Raises:
+        DataError: images that cannot be used; every bad row is listed.
+    """
     patches = PatchSet.load(
         cohort,
         cohort.included,
         experiment.patch,
-        widest(experiment),
+        augmentation or Augmentation(),
         progress=show,
         on_bad=experiment.data.on_bad_case,
     )
     if show:
         tell(patches.remarks())
-    if patches.excluded:
-        cohort = cohort.exclude(patches.excluded)
-        splits = assign(cohort, experiment.split)
-    return RunData(cohort, patches, splits)
+    return (cohort.exclude(patches.excluded) if patches.excluded else cohort), patches
 
 
 def _check_inner(experiment: Experiment, cohort: Cohort, splits: pd.DataFrame) -> None:

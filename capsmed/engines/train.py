@@ -27,6 +27,7 @@ from capsmed.engines.estimate import measure
 from capsmed.engines.finish import Labels, finish
 from capsmed.engines.fit import Fitted, FoldTrainer
 from capsmed.engines.fits import Fit, list_fits
+from capsmed.engines.held_out import evaluate_held_out
 from capsmed.engines.keep import keep
 from capsmed.engines.precision import choose_device
 from capsmed.engines.run_data import RunData, read_data
@@ -128,14 +129,12 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
         return
     if waiting:
         _train_all(job, data, len(fits) - len(waiting), waiting, device)
+    labels = Labels.of(data.cohort, experiment.split)
     if first:
-        finish(
-            job.run,
-            experiment,
-            Labels.of(data.cohort, experiment.split),
-            [fit.folder for fit in fits],
-        )
+        finish(job.run, experiment, labels, [fit.folder for fit in fits])
         tracking.track_result(job.run.path, experiment)
+    if data.held_out is not None:
+        evaluate_held_out(job.run, experiment, labels, fits, data.held_out, device)
     idist.barrier()
 
 

@@ -13,6 +13,8 @@ BASELINES = ("size_only", "clinical", "combined", "radiomics", "ordinary_head", 
 SCORE = "score_"
 #: Parts of a fold that a model may learn from.
 LEARNT = ("train", "inner")
+#: The evaluation, below ``evaluations/``, of the patients that ``split.held_out`` keeps.
+HELD_OUT = "held_out"
 _WHOLE = ("repeat", "seed", "fold", "target", "epoch", "schema_version")
 _REAL = ("diameter_mm", "padded", "threshold")
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from capsmed.report.words import (
     RESEARCH_USE,
     comparison,
+    held_out,
     label_of,
     level,
     metric_rows,
@@ -20,17 +21,19 @@ from capsmed.report.words import (
 )
 
 
-def console_table(metrics: dict[str, Any]) -> RenderableType:
+def console_table(metrics: dict[str, Any], held: dict[str, Any] | None = None) -> RenderableType:
     """Metrics with intervals, baselines beside the network, runs below; for `rich.print`.
 
     Args:
         metrics: content of metrics.json.
+        held: the same of the held-out part, where there is one.
     """
     lines = [Text(comparison(metrics, name)) for name in metrics["baselines"]]
     missing = no_size_only(metrics)
     closing = [text for text in (missing, metrics["note"]) if text]
     return Group(
         _overall(metrics),
+        *([Text(held_out(held), style="bold")] if held else []),
         *([_runs(metrics)] if len(metrics["model"]["per_seed"]) > 1 else []),
         *lines,
         *[Text(text, style="yellow") for text in closing],

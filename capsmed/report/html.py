@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from capsmed import atomic
+from capsmed.metrics.tables import HELD_OUT
 from capsmed.report import cohort, words
 from capsmed.report.cases import cases_content
 from capsmed.report.examples import example_plot
@@ -51,6 +52,8 @@ _OF_GROUPS = ("auc", "accuracy", "sensitivity", "specificity")
 def write_report(run: Path, evaluation: Path | None = None) -> Path:
     """Write plots/*.svg and report.html from a run folder's files; no images are needed.
 
+    A run's held-out part has a page of its own, which is written with the run's.
+
     Args:
         run: a finished run folder, or an ``evaluations/<name>`` folder inside one.
         evaluation: one of its ``evaluations/<name>`` folders, to report on that cohort instead;
@@ -63,6 +66,8 @@ def write_report(run: Path, evaluation: Path | None = None) -> Path:
         CheckpointError: the folder lacks a file of a finished run.
     """
     found = read_run(Path(run), evaluation)
+    if found.held_out:
+        write_report(found.folder, found.folder / "evaluations" / HELD_OUT)
     plots = draw(found)
     footnote = f"{words.RESEARCH_USE} {words.sentence(found.metrics['note'])}"
     for name, text in plots.items():
@@ -153,6 +158,8 @@ def _has_history(run: RunFiles) -> bool:
 
 
 def _scored(run: RunFiles) -> str:
+    if run.evaluation == HELD_OUT:
+        return "held out of all folds"
     if run.evaluation:
         return f"of the cohort '{run.evaluation}'"
     several = len(run.splits) and run.splits["fold"].nunique() > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from capsmed.metrics.tables import SCORE
+from capsmed.metrics.tables import HELD_OUT, SCORE
 from capsmed.report.run import RunFiles
 from capsmed.report.tuned import tuned_sentence
 
@@ -49,6 +49,9 @@ def _data(data: dict[str, Any], patch: dict[str, Any]) -> list[str]:
 
 def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
     splits = run.splits
+    if run.evaluation == HELD_OUT:
+        mean = "Predictions by the mean of the folds' networks, when all were finished"
+        return [*_held_out(split), f"{mean}."]
     if not len(splits):
         return ["Predictions of the run's trained networks on another cohort."]
     folds, repeats = splits.groupby("repeat")["fold"].nunique().max(), splits["repeat"].nunique()
@@ -62,7 +65,21 @@ def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
         times = f", {repeats} times" if repeats > 1 else ""
         drawn = f", split seed {split['seed']}" if "seed" in split else ""
         text = f"Cross-validation in {folds} folds by {split.get('by', 'patient')}{times}{drawn}."
-    return [text, _epoch_choice(run)]
+    return [*_held_out(split), text, _epoch_choice(run)]
+
+
+def _held_out(split: dict[str, Any]) -> list[str]:
+    """Say who is in no fold."""
+    asked = split.get("held_out") or {}
+    if asked.get("share"):
+        whom = f"{asked['share']:.0%} of the {split.get('by', 'patient')}s, drawn by class"
+    elif asked.get("column"):
+        whom = f"those marked in the column '{asked['column']}'"
+        if asked.get("value"):
+            whom = f"those with '{asked['value']}' in the column '{asked['column']}'"
+    else:
+        return []
+    return [f"Held out of all folds: {whom}."]
 
 
 def _epoch_choice(run: RunFiles) -> str:
@@ -124,7 +141,8 @@ def _statistics(run: RunFiles) -> list[str]:
     model = run.metrics["model"]
     used = sorted({model[k]["method"] for k in ("auc", "accuracy") if k in model})
     runs = len(model["per_seed"])
-    pooled = "Each value is the metric on the pooled test predictions"
+    which = "predictions of these cases" if run.evaluation else "pooled test predictions"
+    pooled = f"Each value is the metric on the {which}"
     mean = f", averaged over {runs} runs (repeats and seeds)" if runs > 1 else ""
     sentences = [
         f"{pooled}{mean}.",

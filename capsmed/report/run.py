@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 
 from capsmed.errors import CheckpointError
-from capsmed.metrics.tables import read_table
+from capsmed.metrics.tables import HELD_OUT, read_table
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The files of a run that a report shows."""
+    """The files of a run that a report shows.
+
+    ``held_out`` is the metrics.json of a run's held-out part, None where there is none.
+    """
 
     folder: Path
     name: str
@@ -45,6 +48,7 @@ class RunFiles:
     rivals: dict[str, list[Fold]] = field(default_factory=dict)
     tuned: list[dict[str, Any]] = field(default_factory=list)
     evaluation: str = ""
+    held_out: dict[str, Any] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,7 +102,18 @@ def read_run(run: Path, evaluation: Path | None = None) -> RunFiles:
         rivals=_rivals(run) if evaluation is None else {},
         tuned=_tuned(run),
         evaluation="" if evaluation is None else folder.name,
+        held_out=read_held_out(run) if evaluation is None else None,
     )
+
+
+def read_held_out(run: Path) -> dict[str, Any] | None:
+    """The metrics of a run's held-out part; None where it has none.
+
+    Raises:
+        CheckpointError: they are damaged.
+    """
+    path = run / "evaluations" / HELD_OUT / "metrics.json"
+    return _metrics(path) if path.exists() else None
 
 
 def _config(path: Path, text: str) -> dict[str, Any]:

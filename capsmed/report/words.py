@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from capsmed.metrics.tables import SCORE
+from capsmed.metrics.tables import HELD_OUT, SCORE
 
 RESEARCH_USE = "Research use only. Not for diagnosis."
 
@@ -145,6 +145,38 @@ def _beside_size(metrics: dict[str, Any]) -> str:
     verdict = {1: "better than size alone", -1: "worse than size alone"}
     told = verdict.get(_sign(gap), "not distinguishable from size alone")
     return f"; {told}, difference {span(gap)}"
+
+
+def held_out(metrics: dict[str, Any]) -> str:
+    """The result of the held-out part in one sentence.
+
+    Args:
+        metrics: content of its metrics.json.
+    """
+    model = metrics["model"]
+    what = f"AUC {_long(model['auc'], metrics)}"
+    if len(metrics["classes"]) > 2:
+        what = f"error {_long(model['error'], metrics, True)}, one-vs-rest {what}"
+    return f"Held out: {what} on {who(model)} in no fold, by the mean of the folds' networks."
+
+
+def held_out_rows(metrics: dict[str, Any], held: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Metric, cross-validated, held out: of the network, then the AUC of each baseline."""
+    rows = []
+    for key, text in metric_rows(metrics).items():
+        percent = key == "error"
+        first, second = (span(each["model"][key], percent) for each in (metrics, held))
+        rows.append((text, first, second))
+    for name, entry in metrics["baselines"].items():
+        other = held["baselines"].get(name)
+        second = span(other["auc"]) if other else "–"
+        rows.append((f"{label_of(name)}: AUC", span(entry["auc"]), second))
+    return rows
+
+
+def of_whom(evaluation: str) -> str:
+    """What the name of an evaluation stands for."""
+    return "the held-out part" if evaluation == HELD_OUT else f"another cohort, “{evaluation}”"
 
 
 def who(entry: dict[str, Any]) -> str:

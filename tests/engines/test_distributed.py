@@ -28,7 +28,7 @@ def test_two_ranks_hold_equal_weights_and_the_joined_batchs_gradient(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_predict_the_rows_and_the_auc_of_one(blobs, tmp_path):
-    experiment = tiny(str(blobs), training={"epochs": 1})
+    experiment = tiny(str(blobs), training={"epochs": 1}, split={"held_out": 0.25})
     alone = train(experiment, base=blobs.parent, out=tmp_path / "alone")
     together = tmp_path / "together"
     shutil.copytree(alone, together)
@@ -45,3 +45,7 @@ def test_two_processes_predict_the_rows_and_the_auc_of_one(blobs, tmp_path):
     assert len(list(events.iterdir())) == 1  # of the first process alone
     areas = [auc((t["label"] == "large").to_numpy(), t["prob_large"].to_numpy()) for t in first]
     assert areas[0] == areas[1] != 1.0
+    held = [pd.read_csv(r / "evaluations/held_out/predictions.csv") for r in (alone, together)]
+    assert list(held[0]["case_id"]) == list(held[1]["case_id"])
+    ruler = [table[table["model"] == "size_only"] for table in held]
+    pd.testing.assert_frame_equal(*ruler, rtol=0, atol=1e-6)

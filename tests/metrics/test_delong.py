@@ -1,5 +1,7 @@
 """Variances of AUCs: against R's pROC, against a plain loop, and by what their intervals cover."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -111,6 +113,17 @@ def test_a_limit_of_the_log_odds_by_hand():
 @pytest.mark.parametrize(("value", "error"), [(1.0, 0.0), (0.0, 0.0), (0.7, 0.0), (0.7, np.nan)])
 def test_there_is_no_interval_without_an_error_or_at_the_ends(value, error):
     assert logit_interval(value, error) is None
+
+
+def test_eleven_patients_say_next_to_nothing_as_the_page_on_holding_out_has_it():
+    positive = np.array([0, 0, 0, 1, 0, 0, 1, 0, 1, 1, 1], bool)
+    found = areas(positive, np.arange(11.0), np.arange(11))
+    value, error = found.contrast(np.ones(1))
+    low, high = logit_interval(value, error, 0.95, found.degrees)
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "honest_evaluation.md"
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    assert f"AUC is {value:.3f} and DeLong's 95% interval on the logit scale {low:.3f} to" in text
+    assert f"{low:.3f} to {high:.3f}: it holds chance" in text
 
 
 def test_scores_in_the_same_order_do_not_differ():

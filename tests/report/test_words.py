@@ -1,6 +1,6 @@
 import pytest
 
-from capsmed.report.words import comparison, span, who
+from capsmed.report.words import comparison, held_out, held_out_rows, span, who
 
 
 def entry(value, low, high):
@@ -51,3 +51,21 @@ def test_a_percentage_and_a_missing_value():
 def test_patients_are_told_from_cases():
     assert who({"n_cases": 60, "n_patients": 54}) == "60 cases of 54 patients"
     assert who({"n_cases": 10_000, "n_patients": None}) == "10,000 cases (patients unknown)"
+
+
+def test_more_classes_held_out_are_told_by_error_and_area():
+    model = {"auc": entry(0.9, 0.8, 0.95), "error": entry(0.25, 0.1, 0.4), "n_patients": None}
+    told = held_out({"classes": ["a", "b", "c"], "model": {**model, "n_cases": 40}})
+    assert "error 25.00% (95% interval 10.00–40.00), one-vs-rest AUC 0.900 (95% in" in told
+    assert told.endswith(
+        "on 40 cases (patients unknown) in no fold, by the mean of the folds' networks."
+    )
+
+
+def test_a_baseline_that_could_score_nobody_held_out_has_a_dash_beside_it():
+    own = metrics(entry(0.2, 0.1, 0.3))
+    held = {**own, "baselines": {}}
+    assert held_out_rows(own, held) == [
+        ("AUC", "0.900 (0.850–0.950)", "0.900 (0.850–0.950)"),
+        ("size only: AUC", "0.700 (0.600–0.800)", "–"),
+    ]

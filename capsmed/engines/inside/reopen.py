@@ -16,7 +16,8 @@ from capsmed.data.cohort import Cohort
 from capsmed.data.patches import PatchSet
 from capsmed.data.progress import tell
 from capsmed.engines import acceleration, components
-from capsmed.engines.evaluate import find_fits, load_network
+from capsmed.engines.evaluate import find_fits
+from capsmed.engines.evaluation import load_network
 from capsmed.engines.finish import Labels
 from capsmed.engines.fits import Fit
 from capsmed.engines.inside.probe import routings
