@@ -15,7 +15,7 @@ from capsmed.report.examples import INDEX_PLANES, PLANES, in_mm, picture
 from capsmed.report.run import Fold, RunFiles, read_arrays
 
 #: Bytes of pictures on the page at most; the worst predicted cases come first.
-MOST_BYTES = 6_000_000
+MOST_BYTES = 9_000_000
 _GAP = 2  # pixels between two planes
 
 
