@@ -99,6 +99,24 @@
       `${Math.min(limit, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")} cases`;
     $("case-more").hidden = found.length <= limit;
   };
+  const couplings = (one, without) => {
+    const uniform = $("case-uniform"), section = $("case-couplings");
+    uniform.textContent = pictures.uniform || "";
+    uniform.hidden = without || !pictures.uniform;
+    if (!section) return;
+    const maps = without ? [] : pictures.maps[one.picture];
+    section.hidden = maps.length === 0;
+    $("case-maps").replaceChildren(...maps.map(([k, png], number) => {
+      const name = `to ${data.classes[k]}, the ${number ? "true" : "predicted"} class`;
+      const figure = document.createElement("figure"), image = document.createElement("img");
+      const caption = document.createElement("figcaption");
+      image.src = `data:image/png;base64,${png}`;
+      image.alt = `Coupling map of ${one.id} ${name}`;
+      caption.textContent = name;
+      figure.append(caption, image);
+      return figure;
+    }));
+  };
   const open = (one) => {
     const wrong = one.label === one.called ? "" : `, called ${one.called}`;
     $("case-title").textContent = one.id;
@@ -112,6 +130,7 @@
       image.alt = `${pictures.caption} of ${one.id}`;
     }
     $("case-caption").textContent = stored === null ? "No picture of this case is stored." : pictures.caption;
+    couplings(one, stored === null);
     $("case-view").showModal();
   };
   for (const head of $("cases").tHead.rows[0].cells)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from PIL import Image
 
 from capsmed.metrics.sample import samples_of
 from capsmed.metrics.tables import targets
 from capsmed.metrics.units import units_of
-from capsmed.report.examples import INDEX_PLANES, PLANES, in_mm, picture
-from capsmed.report.run import Fold, RunFiles, read_arrays
+from capsmed.report.case_pictures import pictures_of
+from capsmed.report.run import RunFiles
 
 #: Scores on the page at most; of more, a case's mean over runs stands for them.
 MOST_SCORES = 400_000
-#: Bytes of pictures on the page at most; the worst predicted cases come first.
-MOST_BYTES = 6_000_000
-_GAP = 2  # pixels between two planes
 
 
 def cases_content(run: RunFiles) -> dict[str, Any]:
@@ -39,7 +32,7 @@ def cases_content(run: RunFiles) -> dict[str, Any]:
     place = run.classes.index(run.positive) if binary else 0
     truth = shares[np.arange(len(ids)), label]
     diameter = _diameters(run, ids)
-    pictures, numbers = _pictures(run, ids[np.argsort(truth, kind="stable")])
+    pictures, numbers = pictures_of(run, ids[np.argsort(truth, kind="stable")])
     scores = [table[:, place] for table, _ in tables] if binary else []
     if len(scores) * len(ids) > MOST_SCORES:
         scores = [shares[:, place]]
@@ -65,6 +58,7 @@ def cases_content(run: RunFiles) -> dict[str, Any]:
     return {
         "data": _script(data),
         "pictures": _script(pictures),
+        "scale": pictures.get("scale"),
         "script": Markup(files("capsmed.report").joinpath("cases.js").read_text(encoding="utf-8")),
         "negative": run.classes[1 - place] if binary else "",
         "threshold": float(thresholds.mean()) if len(thresholds) else 0.5,
@@ -113,77 +107,3 @@ def _script(content: Any) -> Markup:
     """JSON that cannot end its own script element."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
-
-
-def _pictures(run: RunFiles, order: np.ndarray) -> tuple[dict[str, Any], dict[str, int]]:
-    """PNGs in base64, the cases of ``order`` first come first served, and each one's number."""
-    stored = {case: (fold, i) for fold, ids in _stored(run) for i, case in enumerate(ids)}
-    images: list[str] = []
-    numbers: dict[str, int] = {}
-    size = 0
-    arrays: dict[str, dict[str, np.ndarray]] = {}
-    decoded = False
-    for case in order:
-        if case not in stored or size > MOST_BYTES:
-            continue
-        fold, i = stored[case]
-        if str(fold) not in arrays:
-            arrays[str(fold)] = read_arrays(fold)
-        found = arrays[str(fold)]
-        decoded = decoded or any(name.endswith("_decoded") for name in found)
-        numbers[str(case)] = len(images)
-        images.append(_png(_tiles(found, i, run)))
-        size += len(images[-1])
-    return {"images": images, "caption": _caption(run, decoded)}, numbers
-
-
-def _stored(run: RunFiles) -> Iterator[tuple[Any, np.ndarray]]:
-    first: dict[int, Fold] = {}
-    for fold in run.folds:
-        first.setdefault(fold.fold, fold)  # of repeats and seeds the first
-    for fold in first.values():
-        name = f"repeat-{fold.repeat}/seed-{fold.seed}/fold-{fold.fold}"
-        path = run.folder / name / "cuts.npz"
-        if path.exists():
-            yield path, read_arrays(path)["case_id"].astype(str)
-
-
-def _caption(run: RunFiles, decoded: bool) -> str:
-    flat = len((run.config.get("patch") or {}).get("size") or ()) == 2
-    planes = "" if flat else ", ".join(PLANES if in_mm(run) else INDEX_PLANES)
-    shown = "The image" if flat else f"Middle planes ({planes})"
-    below = "; below, the reconstruction from its longest capsule" if decoded else ""
-    return f"{shown} of the patch{below}"
-
-
-def _tiles(found: dict[str, np.ndarray], i: int, run: RunFiles) -> np.ndarray:
-    """The planes of a case side by side, reconstructions below: uint8 [rows, columns(, 3)]."""
-    rows = []
-    for ending in ("", "_decoded"):
-        if f"image{ending}" in found:
-            rows.append([picture(found[f"image{ending}"][i], run)])
-        elif f"xy{ending}" in found:
-            names = [f"{name}{ending}" for name in ("xy", "xz", "yz")]
-            rows.append([_upright(found[name][i], run) for name in names])
-    parts = [np.pad(_beside(row), [(_GAP, 0)] + [(0, 0)] * (row[0].ndim - 1)) for row in rows]
-    return np.concatenate(parts)[_GAP:]
-
-
-def _upright(plane: np.ndarray, run: RunFiles) -> np.ndarray:
-    """As radiologists hang it, see `capsmed.report.examples`."""
-    return plane[::-1, ::-1].T if in_mm(run) else plane.T
-
-
-def _beside(planes: list[np.ndarray]) -> np.ndarray:
-    height = max(len(plane) for plane in planes)
-    parts = []
-    for plane in planes:
-        edges = [(0, height - len(plane)), (_GAP, 0)] + [(0, 0)] * (plane.ndim - 2)
-        parts.append(np.pad(plane, edges))
-    return np.concatenate(parts, axis=1)[:, _GAP:]
-
-
-def _png(pixels: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()

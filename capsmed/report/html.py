@@ -16,6 +16,7 @@ from capsmed import atomic
 from capsmed.metrics.tables import HELD_OUT
 from capsmed.report import cohort, words
 from capsmed.report.cases import cases_content
+from capsmed.report.checklists import checklists
 from capsmed.report.examples import example_plot
 from capsmed.report.inside import inside_content, inside_plots
 from capsmed.report.inside_files import read_inside
@@ -145,6 +146,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "parts": cohort.part_rows(run),
         "without_diameter": cohort.without_diameter(run),
         "methods": " ".join(methods(run)),
+        "checklists": checklists(run),
         "decoded": any("reconstruction" in fold.examples for fold in run.folds),
         "inside": inside_content(inside, run) if inside else None,
         "learning": learning_content(run),

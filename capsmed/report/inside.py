@@ -11,7 +11,7 @@ from capsmed.report.examples import in_mm
 from capsmed.report.inside_decoded import nothing_moves, perturbation_plot, reconstruction_plot
 from capsmed.report.inside_files import Inside
 from capsmed.report.inside_health import health_plot
-from capsmed.report.inside_maps import LEAST_RANGE, coupling_plot, departure
+from capsmed.report.inside_maps import coupling_plot, departure, nearly_equal
 from capsmed.report.run import RunFiles
 
 
@@ -51,13 +51,7 @@ def _map_caption(inside: Inside, run: RunFiles) -> str:
     if inside.cases["image"].ndim == 5:
         text += "; the middle axial cut"
     equal, most = departure(inside)
-    if most < 1e-6:
-        text += ". This routing couples all alike, so nothing is coloured"
-    elif most < LEAST_RANGE * abs(equal):
-        text += (
-            f". The couplings are all but equal: none is more than {100 * most / abs(equal):.2g}% "
-            f"off {usual}, and the full colour stands for {100 * LEAST_RANGE:.0f}%"
-        )
+    text += nearly_equal(equal, most, usual)
     hung = " Patient's right on the left of the picture." if in_mm(run) else ""
     return f"{text}.{hung} {_which(inside)}"
 

@@ -116,6 +116,24 @@ def departure(inside: Inside) -> tuple[float, float]:
     return equal, float(np.abs(maps - equal).max())
 
 
+def nearly_equal(equal: float, most: float, usual: str) -> str:
+    """What a caption adds where couplings are nearly alike; '' where they are not.
+
+    Args:
+        equal: the coupling of all alike.
+        most: the largest distance from it.
+        usual: what it is, such as 'an equal share'.
+    """
+    if most < 1e-6:
+        return ". This routing couples all alike, so nothing is coloured"
+    if most < LEAST_RANGE * abs(equal):
+        return (
+            f". The couplings are all but equal: none is more than {100 * most / abs(equal):.2g}% "
+            f"off {usual}, and the full colour stands for {100 * LEAST_RANGE:.0f}%"
+        )
+    return ""
+
+
 def tinted(values: np.ndarray, equal: float, most: float) -> np.ndarray:
     """Colours [..., RGBA] to lay over the image: orange above, blue below, clear where equal."""
     distance = np.nan_to_num(values - equal) / max(most, 1e-6)

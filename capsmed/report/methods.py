@@ -22,20 +22,24 @@ _BASELINES = {
 
 def methods(run: RunFiles) -> list[str]:
     """Sentences that say how the numbers were made; only what the run folder records."""
+    return [sentence for sentences in topics(run).values() for sentence in sentences]
+
+
+def topics(run: RunFiles) -> dict[str, list[str]]:
+    """The sentences of `methods` by what they are about, in order; [] where nothing is recorded."""
     config = run.config
-    sentences = [
-        *_data(config.get("data") or {}, config.get("patch") or {}),
-        *_splits(config.get("split") or {}, run),
-        *_training(config),
-        tuned_sentence(run),
-        *_start(config),
-        *_folds(run),
-        *_statistics(run),
-    ]
-    return [sentence for sentence in sentences if sentence]
+    found = {
+        **_data(config.get("data") or {}, config.get("patch") or {}),
+        **_splits(config.get("split") or {}, run),
+        **_training(config),
+        "start": _start(config),
+        **_folds(run),
+        **_statistics(run),
+    }
+    return {name: [text for text in texts if text] for name, texts in found.items()}
 
 
-def _data(data: dict[str, Any], patch: dict[str, Any]) -> list[str]:
+def _data(data: dict[str, Any], patch: dict[str, Any]) -> dict[str, list[str]]:
     source = PurePath(str(data.get("cohort", "unknown")).replace("\\", "/")).name
     size = " × ".join(str(n) for n in patch.get("size") or ())
     unit = "voxels" if len(patch.get("size") or ()) == 3 else "pixels"
@@ -44,16 +48,17 @@ def _data(data: dict[str, Any], patch: dict[str, Any]) -> list[str]:
     at = f" at {' × '.join(f'{s:g}' for s in steps)} mm" if spacing else " at their own resolution"
     window = patch.get("window")
     span = f", intensities {window[0]:g} to {window[1]:g} mapped to 0 to 1" if window else ""
-    return [f"Cohort '{source}'.", f"Inputs of {size} {unit}{at}{span}." if size else ""]
+    inputs = f"Inputs of {size} {unit}{at}{span}." if size else ""
+    return {"source": [f"Cohort '{source}'."], "inputs": [inputs]}
 
 
-def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
+def _splits(split: dict[str, Any], run: RunFiles) -> dict[str, list[str]]:
     splits = run.splits
     if run.evaluation == HELD_OUT:
         mean = "Predictions by the mean of the folds' networks, when all were finished"
-        return [*_held_out(split), f"{mean}."]
+        return {"split": [*_held_out(split), f"{mean}."]}
     if not len(splits):
-        return ["Predictions of the run's trained networks on another cohort."]
+        return {"split": ["Predictions of the run's trained networks on another cohort."]}
     folds, repeats = splits.groupby("repeat")["fold"].nunique().max(), splits["repeat"].nunique()
     if folds == 1:
         text = "One split into training and test part."
@@ -65,7 +70,10 @@ def _splits(split: dict[str, Any], run: RunFiles) -> list[str]:
         times = f", {repeats} times" if repeats > 1 else ""
         drawn = f", split seed {split['seed']}" if "seed" in split else ""
         text = f"Cross-validation in {folds} folds by {split.get('by', 'patient')}{times}{drawn}."
-    return [*_held_out(split), text, _epoch_choice(run)]
+    return {
+        "split": [*_held_out(split), text],
+        "selection": [_epoch_choice(run), tuned_sentence(run)],
+    }
 
 
 def _held_out(split: dict[str, Any]) -> list[str]:
@@ -94,20 +102,21 @@ def _epoch_choice(run: RunFiles) -> str:
     return f"{share} was kept aside to choose the epoch."
 
 
-def _training(config: dict[str, Any]) -> list[str]:
+def _training(config: dict[str, Any]) -> dict[str, list[str]]:
     training, seeds = config.get("training") or {}, config.get("seeds") or []
     network, loss, optimiser = (_name(config.get(k)) for k in ("network", "loss", "optimizer"))
     stop = training.get("patience")
     early = f", stopped after {stop} epochs without a better inner score" if stop else ""
     changed = {k: v for k, v in (config.get("augmentation") or {}).items() if v}
     augmentation = ", ".join(f"{k} {v}" if v is not True else k for k, v in changed.items())
-    return [
+    text = (
         f"Network {network}, loss {loss}, optimiser {optimiser}, at most "
         f"{training.get('epochs', '?')} epochs of batches of {training.get('batch_size', '?')}"
         f"{early}; {training.get('sampling', 'natural')} sampling; seeds "
-        f"{', '.join(str(s) for s in seeds)}.",
-        f"Augmentation: {augmentation}." if augmentation else "No augmentation.",
-    ]
+        f"{', '.join(str(s) for s in seeds)}."
+    )
+    changes = f"Augmentation: {augmentation}." if augmentation else "No augmentation."
+    return {"training": [text], "augmentation": [changes]}
 
 
 def _start(config: dict[str, Any]) -> list[str]:
@@ -123,32 +132,26 @@ def _start(config: dict[str, Any]) -> list[str]:
     ]
 
 
-def _folds(run: RunFiles) -> list[str]:
+def _folds(run: RunFiles) -> dict[str, list[str]]:
     records = [fold.record for fold in run.folds if fold.record]
-    if not records:
-        return []
     parameters = {r["parameters"] for r in records if r.get("parameters")}
     ways = sorted({str(r["threshold_method"]) for r in records if r.get("threshold_method")})
     chosen = [r["chosen_epoch"] for r in records if r.get("chosen_epoch") is not None]
-    return [
-        f"{max(parameters):,} parameters." if parameters else "",
-        f"Weights of epoch {_between(chosen)}." if chosen else "",
-        f"Threshold of each fold: {', '.join(ways)}." if ways not in ([], ["fixed"]) else "",
-    ]
+    threshold = f"Threshold of each fold: {', '.join(ways)}." if ways not in ([], ["fixed"]) else ""
+    return {
+        "parameters": [f"{max(parameters):,} parameters." if parameters else ""],
+        "epochs": [f"Weights of epoch {_between(chosen)}." if chosen else ""],
+        "threshold": [threshold],
+    }
 
 
-def _statistics(run: RunFiles) -> list[str]:
+def _statistics(run: RunFiles) -> dict[str, list[str]]:
     model = run.metrics["model"]
     used = sorted({model[k]["method"] for k in ("auc", "accuracy") if k in model})
     runs = len(model["per_seed"])
     which = "predictions of these cases" if run.evaluation else "pooled test predictions"
     pooled = f"Each value is the metric on the {which}"
     mean = f", averaged over {runs} runs (repeats and seeds)" if runs > 1 else ""
-    sentences = [
-        f"{pooled}{mean}.",
-        f"AUC: {run.metrics.get('auc_definition', '')}.",
-        f"Intervals: {'; '.join(used)}.",
-    ]
     baselines = run.metrics["baselines"]
     told = [_BASELINES[name] for name in baselines if name in _BASELINES]
     if "clinical" in baselines:
@@ -164,7 +167,12 @@ def _statistics(run: RunFiles) -> list[str]:
         told.append(f"Scores of the table: {', '.join(scores)}, scaled in the same training parts.")
     if baselines:
         told.append("Differences: on the same cases, resampled together; p values by DeLong.")
-    return sentences + told
+    return {
+        "values": [f"{pooled}{mean}."],
+        "auc": [f"AUC: {run.metrics.get('auc_definition', '')}."],
+        "intervals": [f"Intervals: {'; '.join(used)}."],
+        "baselines": told,
+    }
 
 
 def _between(numbers: list[int]) -> str:

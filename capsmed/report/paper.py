@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from openpyxl.styles import Alignment
 
 from capsmed import atomic
 from capsmed.errors import DataError
 from capsmed.report import cohort, words
+from capsmed.report.checklists import checklists, markdown
 from capsmed.report.html import draw
 from capsmed.report.methods import methods
 from capsmed.report.run import RunFiles, read_run
@@ -24,7 +26,8 @@ def write_paper(run: Path) -> Path:
 
     ``figures/`` holds every figure as PNG and TIFF (300 dots an inch) and as PDF; ``tables.xlsx``
     the cohort (Table 1), the results with their intervals and how those were made, and the paired
-    comparisons; ``methods.md`` says only what the run did.
+    comparisons, and two reporting checklists; ``methods.md`` says only what the run did, and
+    ``checklists.md`` has the checklists as text.
 
     Args:
         run: a finished run folder, or an ``evaluations/<name>`` folder inside one.
@@ -43,8 +46,11 @@ def write_paper(run: Path) -> Path:
     with printed(folder / "figures", FORMATS):
         draw(found)
     sheets = {"Table 1": table_1(found), "Results": results(found), "Comparisons": pairs(found)}
+    filled = checklists(found)
+    sheets |= {one.name: one.table for one in filled}
     atomic.write(folder / "tables.xlsx", lambda path: _write_sheets(path, sheets))
     text = [*methods(found), words.sentence(found.metrics["note"]), words.RESEARCH_USE]
+    atomic.write_text(folder / "checklists.md", markdown(filled))
     atomic.write_text(folder / "methods.md", "\n".join(filter(None, text)) + "\n")
     return folder
 
@@ -95,6 +101,8 @@ def _write_sheets(path: Path, sheets: dict[str, pd.DataFrame]) -> None:
             for column in sheet.columns:
                 width = 2 + max(len(str(cell.value or "")) for cell in column)
                 sheet.column_dimensions[column[0].column_letter].width = min(60, width)
+                for cell in column:
+                    cell.alignment = Alignment(vertical="top", wrap_text=width > 60)
 
 
 def _harmless(value: Any) -> Any:

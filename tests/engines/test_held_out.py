@@ -172,7 +172,7 @@ def test_the_terminal_and_the_page_show_both_results(run, capsys):
     assert 'href="evaluations/held_out/report.html"' in page
     assert "Held out of all folds: those with &#39;Busan&#39; in the column &#39;site&#39;" in page
     own = (held(run) / "report.html").read_text(encoding="utf-8")
-    assert "evaluation on the held-out part" in own and "held out of all folds." in own
+    assert "evaluation on the held-out part" in own and "held out of all folds" in own
     show(run)
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("Held out: AUC ") == 1 and "on 8 patients in no fold" in shown

@@ -54,6 +54,7 @@ def test_each_fold_keeps_checkpoints_curve_facts_and_examples(run):
     assert examples["image"].shape == examples["reconstruction"].shape == (8, 1, 12, 12)
     cuts, rows = np.load(fold / "cuts.npz"), pd.read_csv(fold / "predictions.csv", dtype=str)
     assert cuts["image"].shape == cuts["image_decoded"].shape == (12, 1, 12, 12)
+    assert cuts["coupling_image"].shape == (12, 2, 4, 4)
     assert cuts["case_id"].tolist() == rows["case_id"].tolist()
     first = examples["case_id"][0]
     stored = cuts["image"][cuts["case_id"].tolist().index(first)]

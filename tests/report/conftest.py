@@ -39,6 +39,7 @@ def _build_run(
     diameters: bool = True,
     head: bool = False,
     reconstructions: bool = True,
+    couplings: bool = False,
     size: tuple[int, ...] = (12, 12, 12),
     sharpness: float = 1.4,
     note: str = "",
@@ -65,7 +66,10 @@ def _build_run(
     for seed in seeds:
         for fold in range(folds):
             rows = tables[seeds.index(seed)].query("fold == @fold")
-            _fold(rng, folder / f"repeat-0/seed-{seed}/fold-{fold}", rows, size, reconstructions)
+            fold_folder = folder / f"repeat-0/seed-{seed}/fold-{fold}"
+            _fold(rng, fold_folder, rows, size, reconstructions)
+            if couplings:
+                _add_maps(fold_folder / "cuts.npz", rows, classes, size)
     return folder
 
 
@@ -197,6 +201,20 @@ def _fold(
     if reconstructions:
         cuts |= {f"{name}_decoded": 255 - cut for name, cut in cuts.items()}
     np.savez(folder / "cuts.npz", case_id=rows["case_id"].to_numpy(str), **cuts)
+
+
+def _add_maps(path: Path, rows: pd.DataFrame, classes: tuple[str, ...], size: tuple[int, ...]):
+    """Put maps of a grid of 5 places along each axis, two pixels apart, into a file."""
+    rng = np.random.default_rng(len(rows))
+    true = rows["label"].map(classes.index).to_numpy(int)
+    predicted = rows[[f"prob_{name}" for name in classes]].to_numpy().argmax(1)
+    names = ("xy", "xz", "yz") if len(size) == 3 else ("image",)
+    maps = {f"coupling_{n}": rng.uniform(0.3, 0.7, (len(rows), 2, 5, 5)) for n in names}
+    at = np.repeat(np.arange(-1, 5), 2)[1:]
+    places = {f"coupling_at_{axis}": np.r_[at, -1][: size[0]] for axis in "xyz"[: len(size)]}
+    chosen = np.stack([predicted, true], axis=1)
+    common = {"coupling_uniform": False, "coupling_equal": 1 / len(classes)}
+    np.savez(path, **np.load(path), **maps, **places, **common, coupling_class=chosen)
 
 
 def _blob(rng: np.random.Generator, size: tuple[int, ...]) -> np.ndarray:

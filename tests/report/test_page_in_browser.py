@@ -29,7 +29,9 @@ def browser():
 
 @pytest.fixture(scope="module")
 def run(build_run, tmp_path_factory):
-    folder = build_run(tmp_path_factory.mktemp("browser") / "run", head=True, seeds=(0, 1))
+    folder = build_run(
+        tmp_path_factory.mktemp("browser") / "run", head=True, seeds=(0, 1), couplings=True
+    )
     write_report(folder)
     return folder
 
@@ -117,6 +119,21 @@ def test_a_case_opens_with_its_planes_and_closes(page):
     assert image.evaluate("image => image.naturalHeight") == 2 * 12 + 2  # and reconstruction
     page.locator("#case-close").click()
     assert not page.locator("#case-view").is_visible()
+
+
+def test_a_wrong_case_shows_its_couplings_to_both_classes_with_their_scale(page, run):
+    stored = np.load(run / "repeat-0" / "seed-0" / "fold-0" / "cuts.npz")
+    wrong = np.flatnonzero(stored["coupling_class"][:, 0] != stored["coupling_class"][:, 1])[0]
+    page.locator("#case-search").fill(str(stored["case_id"][wrong]))
+    page.locator("#cases tbody button").first.click()
+    called = ["benign", "malignant"][stored["coupling_class"][wrong, 0]]
+    captions = page.locator("#case-maps figcaption").all_inner_texts()
+    assert captions[0] == f"to {called}, the predicted class" and captions[1].endswith("true class")
+    image = page.locator("#case-maps img").first
+    assert image.evaluate("image => image.naturalWidth") == 3 * 12 + 2 * 2
+    assert image.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+    assert image.bounding_box()["width"] == page.locator("#case-image").bounding_box()["width"]
+    assert "white 0.50" in page.locator("#case-couplings .scale").inner_text()
 
 
 def test_all_of_it_works_without_a_mouse(page):

@@ -6,6 +6,7 @@ from PIL import Image
 from capsmed.cli import main
 from capsmed.errors import DataError
 from capsmed.report import write_paper
+from capsmed.report.checklists import checklists
 from capsmed.report.run import read_run
 
 
@@ -49,6 +50,15 @@ def test_comparisons_have_a_p_value(run):
     table = pd.read_excel(run / "paper" / "tables.xlsx", sheet_name="Comparisons")
     assert table["network minus"].tolist() == ["size only", "ordinary head"]
     assert table["DeLong's p"].between(0, 1).all()
+
+
+def test_the_checklists_are_sheets_and_text(run):
+    text = (run / "paper" / "checklists.md").read_text(encoding="utf-8")
+    for one in checklists(read_run(run)):
+        sheet = pd.read_excel(run / "paper" / "tables.xlsx", sheet_name=one.name, dtype=str)
+        assert sheet["item"].tolist() == [row.number for row in one.rows]
+        assert sheet["the run"].fillna("").tolist() == [row.answer for row in one.rows]
+        assert f"## {one.name}" in text
 
 
 def test_methods_say_what_the_run_did_and_what_must_be_said(run):
