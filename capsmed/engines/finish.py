@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from capsmed.config import Evaluation, Experiment, Split
@@ -14,6 +15,7 @@ from capsmed.engines import tabular_baselines
 from capsmed.engines.run_folder import RunFolder, read_table
 from capsmed.errors import CheckpointError
 from capsmed.metrics.summary import metrics_json
+from capsmed.metrics.tables import no_shares
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def finish(run: RunFolder, experiment: Experiment, labels: Labels, folds: list[P
     )
     cases = run.read_table("cohort.csv")
     _check_complete(run, predictions, len(folds))
+    if not experiment.network.options.get("multilabel"):
+        _check_shares(run, predictions, labels.classes)
     inside = inner_predictions(folds)
     rivals = tabular_baselines.predictions(run, experiment, labels.classes, predictions, inside)
     predictions = pd.concat([predictions, *filter(len, rivals)], ignore_index=True)
@@ -81,6 +85,18 @@ def _check_complete(run: RunFolder, predictions: pd.DataFrame, fits: int) -> Non
         raise CheckpointError(
             f"{run.path}: expected {expected} predictions in the folds' files, got "
             f"{len(predictions)}; delete the damaged fold's folder and resume the run"
+        )
+
+
+def _check_shares(run: RunFolder, predictions: pd.DataFrame, classes: tuple[str, ...]) -> None:
+    values = predictions[[f"prob_{name}" for name in classes]].to_numpy(float)
+    wrong = no_shares(values) & np.isfinite(values).all(axis=1)  # others are told of as diverged
+    if wrong.any():
+        row = predictions.iloc[int(wrong.argmax())]
+        raise CheckpointError(
+            f"{run.path}: expected probabilities from 0 to 1 that sum to 1, got "
+            f"{np.array2string(values[wrong.argmax()], precision=3)} for case {row['case_id']!r} "
+            f"of fold {row['fold']}; delete the damaged fold's folder and resume the run"
         )
 
 

@@ -11,6 +11,8 @@ import pandas as pd
 #: Models that stand beside the network, in this order; after them columns that are a score.
 BASELINES = ("size_only", "clinical", "combined", "radiomics", "ordinary_head", "average_head")
 SCORE = "score_"
+#: By which probabilities of one case may miss a sum of one.
+ROUNDING = 1e-3
 #: Parts of a fold that a model may learn from.
 LEARNT = ("train", "inner")
 #: The evaluation, below ``evaluations/``, of the patients that ``split.held_out`` keeps.
@@ -76,6 +78,11 @@ def probabilities(predictions: pd.DataFrame, classes: tuple[str, ...]) -> np.nda
             f"first {cases[0]!r}; the network diverged"
         )
     return values
+
+
+def no_shares(values: np.ndarray) -> np.ndarray:
+    """Which rows of [rows, classes] are no shares of one: below 0, or of another sum; [rows]."""
+    return (values < -ROUNDING).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > ROUNDING)
 
 
 def targets(predictions: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:

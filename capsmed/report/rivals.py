@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from capsmed.errors import CheckpointError, DataError
-from capsmed.metrics.tables import baselines_of, probabilities
+from capsmed.metrics.tables import baselines_of, no_shares, probabilities
 from capsmed.report.run import RunFiles, read_run
 from capsmed.report.words import label_of
 
 _NAMED = 5  # cases that an error lists
-_ROUNDING = 1e-3  # of probabilities in a table
 _REPAIR = "it was changed or damaged; write it again with `capsmed evaluate RUN`"
 
 
@@ -108,7 +107,7 @@ def _check(run: RunFiles) -> None:
             shares = probabilities(rows, run.classes)
         except ValueError as error:
             raise CheckpointError(f"{place}: {error}; {_REPAIR}") from error
-        wrong = (shares < -_ROUNDING).any(1) | (abs(shares.sum(1) - 1) > _ROUNDING)
+        wrong = no_shares(shares)
         if wrong.any():
             first = rows.iloc[int(wrong.argmax())]["case_id"]
             raise CheckpointError(

@@ -125,6 +125,18 @@ def test_a_fold_whose_predictions_are_cut_is_not_taken_for_whole(folder, tmp_pat
         evaluate(tmp_path / "run")
 
 
+@pytest.mark.parametrize("value", [1.7, -0.2])
+def test_probabilities_that_do_not_sum_to_one_are_told_with_their_case(folder, tmp_path, value):
+    shutil.copytree(folder / "run", tmp_path / "run")
+    path = tmp_path / "run" / "repeat-0" / "seed-0" / "fold-1" / "predictions.csv"
+    table = pd.read_csv(path, dtype={"case_id": str})
+    table.loc[2, "prob_large"] = value
+    table.to_csv(path, index=False)
+    case = table["case_id"][2]
+    with pytest.raises(CheckpointError, match=f"that sum to 1, got .* for case '{case}' of fold 1"):
+        evaluate(tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", ["..", "a/b"])
 def test_an_evaluation_has_a_plain_name(folder, name):
     with pytest.raises(DataError, match="expected a plain name"):
