@@ -71,16 +71,15 @@ def show_chosen(run: Path) -> None:
     from capsmed.engines.tuning.chosen import chosen_in
 
     found = chosen_in(run)
-    keys = list(dict.fromkeys(key for each in found for key in each.values))
-    table = Table("model", "repeat", "fold", *keys, "inside", "as configured", "trials")
+    table = Table("model", "repeat", "fold", "chosen", "inside", "as configured", "trials")
     for each in found:
-        values = [str(each.values.get(key, "–")) for key in keys]
+        chosen = "\n".join(f"{key}: {value}" for key, value in each.values.items()) or "–"
         scores = [
             "–" if score is None else f"{score:.3f}"
             for score in (each.score, each.configured_score)
         ]
         place = (each.model, str(each.repeat), str(each.fold))
-        table.add_row(*place, *values, *scores, str(each.trials))
+        table.add_row(*place, chosen, *scores, str(each.trials))
     console = Console()
     if not console.is_terminal:
         console = Console(width=120)
