@@ -17,6 +17,11 @@ _BASELINES = {
     "ordinary_head": "Ordinary head: the same encoder with linear layers, trained with "
     "cross-entropy in the same folds, with the same augmentation and epochs.",
     "average_head": "Average head: the same with each channel's mean before the linear layer.",
+    "densenet121": "DenseNet-121 (MONAI): trained from chance with cross-entropy in the same "
+    "folds, with the same augmentation, sampling, optimiser and epochs.",
+    "resnet18": "ResNet-18 (MONAI): trained from chance with cross-entropy in the same folds, with "
+    "the same augmentation, sampling, optimiser and epochs; inputs of fewer than 32 along an axis "
+    "are not pooled after its first convolution.",
 }
 
 
