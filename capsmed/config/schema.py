@@ -176,7 +176,9 @@ class Weights(Section):
     strict: Flag = Field(False, description="true: every tensor of the part must be in the file")
 
 
-Baseline = Literal["size_only", "radiomics", "ordinary_head", "average_head"]
+Baseline = Literal[
+    "size_only", "radiomics", "ordinary_head", "average_head", "densenet121", "resnet18"
+]
 
 
 class Baselines(Section):
@@ -186,7 +188,8 @@ class Baselines(Section):
         ("size_only",),
         description="size_only needs diameters or masks; radiomics is a logistic regression on the "
         "lesion's intensities and shape; ordinary_head trains the same encoder or backbone with an "
-        "ordinary head, average_head with one that takes each channel's mean",
+        "ordinary head, average_head with one that takes each channel's mean; densenet121 and "
+        "resnet18 train MONAI's networks of that name from chance",
     )
     clinical: tuple[str, ...] = Field(
         (),

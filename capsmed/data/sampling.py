@@ -26,6 +26,8 @@ class EpochSampler(Sampler):
         sampling: 'balanced' or 'natural'.
         rank: number of this process.
         world: number of processes.
+        batch_size: cases of a step, where no step may be of one case alone, from which a batch norm
+            of a single location learns nothing: the first case then comes again; None: any step.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class EpochSampler(Sampler):
         sampling: Literal["balanced", "natural"] = "natural",
         rank: int = 0,
         world: int = 1,
+        batch_size: int | None = None,
     ) -> None:
         self.targets = np.asarray(targets, dtype=int)
         if self.targets.ndim != 1 or len(self.targets) == 0:
@@ -44,10 +47,13 @@ class EpochSampler(Sampler):
         self.seed_key = tuple(int(part) for part in seed_key)
         self.sampling = sampling
         self.rank, self.world = rank, world
+        self.batch_size = batch_size
         self.epoch = 0
 
     def __len__(self) -> int:
-        return -(-self._total() // self.world)
+        own = -(-self._total() // self.world)
+        lonely = self.batch_size is not None and own % self.batch_size == 1
+        return own + 1 if lonely else own
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = self.permutation(self.epoch)

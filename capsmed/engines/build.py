@@ -12,12 +12,13 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from capsmed.config import Component, Experiment
-from capsmed.engines import acceleration, components, weights
-from capsmed.engines.fits import AVERAGE_HEAD, TRAINED, trained
+from capsmed.engines import acceleration, components, monai_baselines, weights
+from capsmed.engines.fits import AVERAGE_HEAD, MONAI, TRAINED, trained
 from capsmed.engines.shortage import one_line
 from capsmed.engines.weights import Taken
 from capsmed.errors import CheckpointError, ConfigError
 from capsmed.losses import count_classes
+from capsmed.metrics.tables import BASELINES
 from capsmed.networks import NETWORKS, TrainingWrapper, parts
 from capsmed.networks.blocks.encoder import ConvEncoder
 
@@ -42,14 +43,18 @@ def specification(experiment: Experiment, model: str) -> tuple[Component, Compon
     other option that both have, and the loss's class weights. A network whose encoder follows from
     the image says its options by a static method ``encoder_options``. ``average_head`` is the same
     with the mean over all locations in the place of all of them, of ``conv_net`` only; of a
-    backbone the ordinary head averages already. Any other model is the configured network and loss.
+    backbone the ordinary head averages already. ``densenet121`` and ``resnet18`` are MONAI's,
+    whatever the network, with cross-entropy (`monai_baselines`). Any other model is the configured
+    network and loss.
 
     Raises:
         ConfigError: the configured network shares its features with no ordinary one, or there is
-            no other way to average.
+            no other way to average; or the patches do not fit one of MONAI's.
     """
     if model not in TRAINED:
         return experiment.network, experiment.loss
+    if model in MONAI:
+        return monai_baselines.network_of(experiment, model), _cross_entropy(experiment.loss)
     head = {"head": "average"} if model == AVERAGE_HEAD else {}
     configured, options = _parameters(experiment.network.name), experiment.network.options
     derived = getattr(components.resolve("network", experiment.network.name), DERIVED, None)
@@ -121,6 +126,11 @@ def check_fit(experiment: Experiment, base: Path) -> None:
         CheckpointError: the weights' file cannot be used.
     """
     _check_balance(experiment)
+    if experiment.network.name in BASELINES:
+        raise ConfigError(
+            f"network: expected a name that no baseline has, got {experiment.network.name!r}; "
+            "register it under another"
+        )
     for model in (experiment.network.name, *trained(experiment)):
         component, loss = specification(experiment, model)
         wrapper, _ = build_wrapper(experiment, model, 2, base)
@@ -168,11 +178,12 @@ def build_wrapper(
     """Build what is trained: the network with its first weights, and with its frozen parts.
 
     ``ordinary_head`` starts from the same weights and freezes the same parts, those of the
-    capsules left out, which it has not.
+    capsules left out, which it has not. MONAI's networks start from chance and learn whole:
+    weights and parts are named for the configured network.
 
     Args:
         experiment: the configuration.
-        model: the network's name, or ``ordinary_head``.
+        model: the network's name, or that of a baseline that is trained.
         num_classes: number of classes.
         base: folder that a relative path of the weights is relative to.
 
@@ -186,6 +197,8 @@ def build_wrapper(
     """
     component, _ = specification(experiment, model)
     network = build_network(component, experiment, num_classes)
+    if model in MONAI:
+        return TrainingWrapper(network), None
     try:
         taken = weights.load(network, experiment.weights, base)
         frozen, scaled = experiment.training.freeze, experiment.training.lr_scale

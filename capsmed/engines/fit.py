@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from capsmed.config import Experiment
 from capsmed.data.patches import PatchView
 from capsmed.data.sampling import EpochSampler
 from capsmed.engines import acceleration, build, diverged, tracking
-from capsmed.engines.fits import Fit
+from capsmed.engines.fits import MONAI, Fit
 from capsmed.engines.loaders import build_loader
 from capsmed.engines.precision import PrecisionInferer
 from capsmed.engines.predict import collect
@@ -120,9 +121,8 @@ class FoldTrainer:
         cases = np.bincount(weighed, minlength=len(classes)).tolist()
         self.loss = build.build_loss(loss, cases).to(device)
         self.loader = self._training_loader()
-        self.optimizer = build.build_optimizer(
-            experiment.optimizer, self.wrapper.network, training.lr_scale
-        )
+        scales = {} if fit.model in MONAI else training.lr_scale
+        self.optimizer = build.build_optimizer(experiment.optimizer, self.wrapper.network, scales)
         self.schedule = build.build_schedule(
             experiment.schedule, self.optimizer, training.epochs * len(self.loader)
         )
@@ -280,9 +280,15 @@ class FoldTrainer:
             sampling=training.sampling,
             rank=idist.get_rank(),
             world=idist.get_world_size(),
+            batch_size=self._batch_size() if self._ends_in_one_location() else None,
         )
         pinned = self.device.type == "cuda"
         return build_loader(self.data.train, sampler, self._batch_size(), training.workers, pinned)
+
+    def _ends_in_one_location(self) -> bool:
+        """Whether the last batch norms have no more values a channel than there are cases."""
+        shape = getattr(self.wrapper.network, "feature_shape", ())
+        return len(shape) > 1 and math.prod(shape[1:]) == 1
 
     def _batch_size(self) -> int:
         """Cases of a step in this process."""

@@ -10,8 +10,11 @@ import pandas as pd
 from capsmed.config import Experiment
 
 ORDINARY_HEAD, AVERAGE_HEAD = "ordinary_head", "average_head"
+DENSENET, RESNET = "densenet121", "resnet18"
+#: Networks of MONAI's under their backbones' names: whole, and from chance.
+MONAI = (DENSENET, RESNET)
 #: Baselines that are trained.
-TRAINED = (ORDINARY_HEAD, AVERAGE_HEAD)
+TRAINED = (ORDINARY_HEAD, AVERAGE_HEAD, *MONAI)
 
 
 def trained(experiment: Experiment) -> list[str]:

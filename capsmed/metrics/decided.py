@@ -32,14 +32,15 @@ def decision_estimates(
             called = predicted == label
             found[name] = proportion(right[called], unit[called], weights, confidence)
     of_interest = [positive] if n_classes == 2 else np.unique(target)
-    found["f1"] = average([_f1(sample, label, weights) for label in of_interest])
+    found["f1"] = average([f1(sample, label, weights) for label in of_interest])
     kinds = np.arange(n_classes)
     columns = np.hstack([right[:, None], target[:, None] == kinds, predicted[:, None] == kinds])
     found["mcc"] = of_sums(_correlation, sum_by(unit, columns, len(weights)), weights)
     return found
 
 
-def _f1(sample: Sample, label: int, weights: np.ndarray) -> Estimate:
+def f1(sample: Sample, label: int, weights: np.ndarray) -> Estimate:
+    """Harmonic mean of sensitivity and predictive value of the class ``label``."""
     true, called = sample.target == label, sample.predicted == label
     columns = np.stack([true & called, true, called], axis=1)
     return of_sums(_overlap, sum_by(sample.unit, columns, len(weights)), weights)

@@ -19,6 +19,7 @@ def interval_of_runs(
     classes: tuple[str, ...],
     positive: str,
     confidence: float,
+    against_rest: bool = False,
 ) -> dict[str, Any] | None:
     """Interval of the mean over runs (repeat, seed) of the pooled AUC.
 
@@ -28,11 +29,15 @@ def interval_of_runs(
         classes: in class order.
         positive: the class whose probability is ranked.
         confidence: for instance 0.95.
+        against_rest: of more than two classes, the AUC of ``positive`` against all others.
 
     Returns:
         ``low``, ``high``, ``error`` (of the AUC itself) and ``method``; None where there is no such
-        interval: other than two classes, runs of different cases, or no error.
+        interval: other than two classes (unless ``against_rest``), runs of different cases, or no
+        error.
     """
+    if len(classes) != 2 and not against_rest:
+        return None
     found = _areas([predictions], units, classes, positive)
     if found is None:
         return None
@@ -64,6 +69,8 @@ def difference_of_runs(
     Returns:
         ``low``, ``high``, ``p`` (two-sided), ``error`` and ``method``, or None, as for one model.
     """
+    if len(classes) != 2:
+        return None
     found = _areas([first, second], units, classes, positive)
     if found is None:
         return None
@@ -81,8 +88,6 @@ def _areas(
     tables: Sequence[pd.DataFrame], units: Units, classes: tuple[str, ...], positive: str
 ) -> tuple[Areas, list[int]] | None:
     """AUCs of every run of every model, and how many runs each model has."""
-    if len(classes) != 2:
-        return None
     column = list(classes).index(positive)
     listed, counts = [], []
     for table in tables:

@@ -7,6 +7,7 @@ import numpy as np
 from capsmed.metrics.calibration import calibration_estimates
 from capsmed.metrics.decided import decision_estimates
 from capsmed.metrics.estimate import Estimate, average
+from capsmed.metrics.one_vs_rest import class_estimates, grouped_estimates
 from capsmed.metrics.precision import average_precision
 from capsmed.metrics.sample import Sample, estimates
 
@@ -16,7 +17,8 @@ def all_estimates(
 ) -> dict[str, Estimate]:
     """`estimates`, average precision, and the scores of decisions and of probabilities.
 
-    With more than two classes average precision is its mean over them, each against the rest.
+    With more than two classes average precision is its mean over them, each against the rest; and
+    there is all that `grouped_estimates` gives.
 
     Args:
         sample: the run.
@@ -24,14 +26,20 @@ def all_estimates(
         weights: [units, resamples] of `resample`.
         confidence: of the closed-form intervals.
     """
-    target, shares = sample.target, sample.probabilities
-    ranked = [positive] if shares.shape[1] == 2 else range(shares.shape[1])
-    precisions = [
-        average_precision(target == k, shares[:, k], sample.unit, weights) for k in ranked
-    ]
+    if sample.probabilities.shape[1] == 2:
+        score = sample.probabilities[:, positive]
+        ranked = average_precision(sample.target == positive, score, sample.unit, weights)
+        found = estimates(sample, positive, weights, confidence) | {"average_precision": ranked}
+        grouped = {}
+    else:
+        classes = class_estimates(sample, weights, confidence)
+        areas, precisions = ([c[n] for c in classes] for n in ("auc", "average_precision"))
+        found = estimates(sample, positive, weights, confidence, areas)
+        found["average_precision"] = average(precisions)
+        grouped = grouped_estimates(sample, classes, weights, confidence)
     return {
-        **estimates(sample, positive, weights, confidence),
-        "average_precision": average(precisions),
+        **found,
         **decision_estimates(sample, positive, weights, confidence),
         **calibration_estimates(sample, positive, weights),
+        **grouped,
     }

@@ -29,7 +29,10 @@ def average_precision(
     positive = np.asarray(positive, bool)
     if positive.all() or not positive.any():
         return absent(weights)
-    levels, level = np.unique(-np.asarray(score, float), return_inverse=True)
+    # Negatives between two positives count from the lower one on: they share its step.
+    score = -np.asarray(score, float)
+    levels = np.append(np.unique(score[positive]), np.inf)
+    level = np.searchsorted(levels, score)
     shape = (len(levels), len(weights))
     gathered = [
         sparse.csr_array((np.ones(int(rows.sum()), np.float32), (level[rows], unit[rows])), shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +58,23 @@ def samples_of(
 
 
 def estimates(
-    sample: Sample, positive: int, weights: np.ndarray, confidence: float
+    sample: Sample,
+    positive: int,
+    weights: np.ndarray,
+    confidence: float,
+    areas: Sequence[Estimate] | None = None,
 ) -> dict[str, Estimate]:
     """Every metric of one run, in the order in which they are reported.
 
     Sensitivity and specificity are of the positive class and exist for two classes only; with
     more, AUC is the mean of the one-vs-rest areas.
+
+    Args:
+        sample: the run.
+        positive: index of the positive class.
+        weights: [units, resamples] of `resample`.
+        confidence: of the closed-form intervals.
+        areas: the areas whose mean the AUC is, where they are there already.
     """
     unit, target, right = sample.unit, sample.target, sample.target == sample.predicted
     n_classes = sample.probabilities.shape[1]
@@ -70,15 +82,14 @@ def estimates(
     def share(rows: np.ndarray) -> Estimate:
         return proportion(right[rows], unit[rows], weights, confidence)
 
-    ranked = [positive] if n_classes == 2 else range(n_classes)
     recalls = [share(target == k) for k in range(n_classes)]
+    if areas is None:
+        ranked = [positive] if n_classes == 2 else range(n_classes)
+        areas = [
+            area(target == k, sample.probabilities[:, k], unit, weights, confidence) for k in ranked
+        ]
     result = {
-        "auc": average(
-            [
-                area(target == k, sample.probabilities[:, k], unit, weights, confidence)
-                for k in ranked
-            ]
-        ),
+        "auc": average(areas),
         "accuracy": share(np.ones(len(target), bool)),
         "balanced_accuracy": average(recalls),
     }

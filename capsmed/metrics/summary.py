@@ -12,6 +12,7 @@ from capsmed.metrics.calibration import calibration_error
 from capsmed.metrics.chosen_inside import operating_points, recalibrated
 from capsmed.metrics.estimate import Estimate
 from capsmed.metrics.measures import all_estimates
+from capsmed.metrics.one_vs_rest import grouped, ungrouped
 from capsmed.metrics.paired import paired
 from capsmed.metrics.patient_level import RULE, of_patients
 from capsmed.metrics.runs import RUN, Plan, Run, measure, shown_intervals
@@ -56,7 +57,7 @@ def summarise(
         raise ValueError(f"summarise: expected one model, got {list(names)}")
     units = units_of(predictions, cohort)
     found, runs = _overall(predictions, units, plan)
-    per_seed = [_entry(rows, run, units, plan, RUN) for rows, run in runs]
+    per_seed = [_entry(rows, ungrouped(run), units, plan, RUN) for rows, run in runs]
     per_fold = _per_fold(runs, per_seed, units, plan)
     patients = of_patients(predictions, cohort, plan.classes, positive)
     if patients is not None:
@@ -77,11 +78,12 @@ def _overall(
 ) -> tuple[dict[str, Any], list[Run]]:
     """Every metric as the mean over runs with its interval, and the runs."""
     overall, runs = measure(predictions, units, plan, all_estimates)
-    shown, delong = shown_intervals(overall, predictions, units, plan)
+    shown, delong = shown_intervals(ungrouped(overall), predictions, units, plan)
     return {
         **shown,
         "auc_delong": delong,
         "calibration_error": _calibration_error(predictions, units, plan),
+        **grouped(overall, predictions, units, plan),
     }, runs
 
 
@@ -190,8 +192,10 @@ def _entry(
     rows: pd.DataFrame, found: dict[str, Estimate], units: Units, plan: Plan, keys: list[str]
 ) -> dict[str, Any]:
     place = {key: int(rows[key].iloc[0]) for key in keys}
-    own = units.within(rows)
-    return {**place, **_counts(rows, units), **shown_intervals(found, rows, own, plan)[0]}
+    own, present = units.within(rows), set(rows["label"].astype(str))
+    missing = [name for name in plan.classes if name not in present]
+    lacks = {"absent": missing} if missing and len(plan.classes) > 2 else {}
+    return {**place, **_counts(rows, units), **lacks, **shown_intervals(found, rows, own, plan)[0]}
 
 
 def _counts(rows: pd.DataFrame, units: Units) -> dict[str, int | None]:

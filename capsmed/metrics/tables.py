@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 #: Models that stand beside the network, in this order; after them columns that are a score.
-BASELINES = ("size_only", "clinical", "combined", "radiomics", "ordinary_head", "average_head")
+BASELINES = (
+    "size_only", "clinical", "combined", "radiomics", "ordinary_head", "average_head",
+    "densenet121", "resnet18",
+)  # fmt: skip
 SCORE = "score_"
 #: By which probabilities of one case may miss a sum of one.
 ROUNDING = 1e-3

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from capsmed.report.by_class import class_lines
 from capsmed.report.words import (
     RESEARCH_USE,
     comparison,
@@ -28,14 +29,14 @@ def console_table(metrics: dict[str, Any], held: dict[str, Any] | None = None) -
         metrics: content of metrics.json.
         held: the same of the held-out part, where there is one.
     """
-    lines = [Text(comparison(metrics, name)) for name in metrics["baselines"]]
+    told = [*class_lines(metrics), *(comparison(metrics, name) for name in metrics["baselines"])]
     missing = no_size_only(metrics)
     closing = [text for text in (missing, metrics["note"]) if text]
     return Group(
         _overall(metrics),
         *([Text(held_out(held), style="bold")] if held else []),
         *([_runs(metrics)] if len(metrics["model"]["per_seed"]) > 1 else []),
-        *lines,
+        *[Text(text) for text in told],
         *[Text(text, style="yellow") for text in closing],
         Text(RESEARCH_USE, style="bold"),
     )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from capsmed import atomic
 from capsmed.metrics.tables import HELD_OUT
-from capsmed.report import cohort, words
+from capsmed.report import by_class, cohort, words
 from capsmed.report.cases import cases_content
 from capsmed.report.checklists import checklists
 from capsmed.report.examples import example_plot
@@ -86,6 +86,7 @@ def draw(run: RunFiles) -> dict[str, str]:
         "roc": lambda: roc_plot(run),
         "confusion": lambda: confusion_plot(run),
         "forest": lambda: forest_plot(run.metrics),
+        "by_class": lambda: by_class.class_plot(run.metrics),
         "scores": lambda: score_plot(run),
         "precision_recall": lambda: precision_recall_plot(run) if binary else None,
         "calibration": lambda: calibration_plot(run) if binary else None,
@@ -138,6 +139,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "explained": lambda key: explained(key, len(metrics["classes"])),
         "calibration": [key for key in _OF_PROBABILITIES if key in metrics["model"]],
         "told": [key for key in _OF_GROUPS if key in metrics["model"]],
+        "by_class": by_class.class_content(metrics),
         "cases": cases_content(run),
         "binary": len(metrics["classes"]) == 2,
         "several_runs": len(metrics["model"]["per_seed"]) > 1,

@@ -17,6 +17,11 @@ _BASELINES = {
     "ordinary_head": "Ordinary head: the same encoder with linear layers, trained with "
     "cross-entropy in the same folds, with the same augmentation and epochs.",
     "average_head": "Average head: the same with each channel's mean before the linear layer.",
+    "densenet121": "DenseNet-121 (MONAI): trained from chance with cross-entropy in the same "
+    "folds, with the same augmentation, sampling, optimiser and epochs.",
+    "resnet18": "ResNet-18 (MONAI): trained from chance with cross-entropy in the same folds, with "
+    "the same augmentation, sampling, optimiser and epochs; inputs of fewer than 32 along an axis "
+    "are not pooled after its first convolution.",
 }
 
 
@@ -152,6 +157,12 @@ def _statistics(run: RunFiles) -> dict[str, list[str]]:
     which = "predictions of these cases" if run.evaluation else "pooled test predictions"
     pooled = f"Each value is the metric on the {which}"
     mean = f", averaged over {runs} runs (repeats and seeds)" if runs > 1 else ""
+    by_class = (
+        "Each class is told against the rest; macro is the mean over classes, micro ranks all "
+        "pairs of case and class together."
+        if "one_vs_rest" in model
+        else ""
+    )
     baselines = run.metrics["baselines"]
     told = [_BASELINES[name] for name in baselines if name in _BASELINES]
     if "clinical" in baselines:
@@ -169,7 +180,7 @@ def _statistics(run: RunFiles) -> dict[str, list[str]]:
         told.append("Differences: on the same cases, resampled together; p values by DeLong.")
     return {
         "values": [f"{pooled}{mean}."],
-        "auc": [f"AUC: {run.metrics.get('auc_definition', '')}."],
+        "auc": [f"AUC: {run.metrics.get('auc_definition', '')}.", by_class],
         "intervals": [f"Intervals: {'; '.join(used)}."],
         "baselines": told,
     }

@@ -12,6 +12,7 @@ from openpyxl.styles import Alignment
 from capsmed import atomic
 from capsmed.errors import DataError
 from capsmed.report import cohort, words
+from capsmed.report.by_class import class_sheet
 from capsmed.report.checklists import checklists, markdown
 from capsmed.report.html import draw
 from capsmed.report.methods import methods
@@ -25,9 +26,9 @@ def write_paper(run: Path) -> Path:
     """Write ``paper/`` into a run folder or an evaluation: nothing in it names a patient.
 
     ``figures/`` holds every figure as PNG and TIFF (300 dots an inch) and as PDF; ``tables.xlsx``
-    the cohort (Table 1), the results with their intervals and how those were made, and the paired
-    comparisons, and two reporting checklists; ``methods.md`` says only what the run did, and
-    ``checklists.md`` has the checklists as text.
+    the cohort (Table 1), the results with their intervals and how those were made, of more than two
+    classes each against the rest, the paired comparisons, and two reporting checklists;
+    ``methods.md`` says only what the run did, and ``checklists.md`` has the checklists as text.
 
     Args:
         run: a finished run folder, or an ``evaluations/<name>`` folder inside one.
@@ -45,14 +46,24 @@ def write_paper(run: Path) -> Path:
         raise DataError(f"{folder}: expected a folder, got a file; move it away")
     with printed(folder / "figures", FORMATS):
         draw(found)
-    sheets = {"Table 1": table_1(found), "Results": results(found), "Comparisons": pairs(found)}
     filled = checklists(found)
-    sheets |= {one.name: one.table for one in filled}
-    atomic.write(folder / "tables.xlsx", lambda path: _write_sheets(path, sheets))
+    told = sheets(found) | {one.name: one.table for one in filled}
+    atomic.write(folder / "tables.xlsx", lambda path: _write_sheets(path, told))
     text = [*methods(found), words.sentence(found.metrics["note"]), words.RESEARCH_USE]
     atomic.write_text(folder / "checklists.md", markdown(filled))
     atomic.write_text(folder / "methods.md", "\n".join(filter(None, text)) + "\n")
     return folder
+
+
+def sheets(run: RunFiles) -> dict[str, pd.DataFrame]:
+    """What ``tables.xlsx`` holds, by the sheets' names."""
+    by_class = class_sheet(run)
+    return {
+        "Table 1": table_1(run),
+        "Results": results(run),
+        **({"By class": by_class} if len(by_class) else {}),
+        "Comparisons": pairs(run),
+    }
 
 
 def table_1(run: RunFiles) -> pd.DataFrame:

@@ -35,6 +35,8 @@ COLOURS = {
     "clinical": "#E69F00",
     "combined": "#000000",
     "average_head": "#56B4E9",
+    "densenet121": "#882255",  # wine and olive of Tol's muted scheme: Okabe and Ito's are used up
+    "resnet18": "#999933",
 }
 
 #: Widths in inches; both come out at the same type size in the report's column.

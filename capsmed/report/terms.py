@@ -61,6 +61,21 @@ EXPLAINED = {
         "The mean distance of the probabilities from the share of positive cases among cases "
         "of like probability; never negative, so above 0 on few cases even if all is well."
     ),
+    "auc_of_a_class": (
+        "The chance that a case of the class gets a higher score for it than a case of another:"
+        " 0.5 is guessing, 1 is perfect."
+    ),
+    "one_vs_rest": (
+        "Each class in turn is the positive one and all others together are the negative one."
+    ),
+    "macro": (
+        "The mean over the classes that have a value: a rare class counts as much as a frequent"
+        " one."
+    ),
+    "micro": (
+        "Every case counts once for each class, as one of it or not, and all of these are ranked"
+        " together: frequent classes count more, and scores are compared across classes."
+    ),
     "auc_delong": "Another interval of the AUC, computed from ranks without resampling.",
     "auc_mean_of_folds": (
         "The mean of the AUCs within each fold. The pooled AUC above also compares cases of "

@@ -36,12 +36,16 @@ _LABELS = {
     "size_only": "size only",
     "ordinary_head": "ordinary head",
     "average_head": "average head",
+    "densenet121": "DenseNet-121",
+    "resnet18": "ResNet-18",
 }
 _SUBJECTS = {
     "size_only": "Size alone",
     "clinical": "The clinical model",
     "combined": "The clinical model with the network's score",
     "radiomics": "The radiomics model",
+    "densenet121": "DenseNet-121",
+    "resnet18": "ResNet-18",
 }
 
 

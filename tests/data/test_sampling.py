@@ -55,3 +55,11 @@ def test_a_rank_outside_the_world_is_refused():
 def test_an_empty_part_is_refused():
     with pytest.raises(ValueError, match=r"targets: expected \[n\], got shape \(0,\)"):
         EpochSampler([], (0,))
+
+
+@pytest.mark.parametrize(("batch_size", "drawn"), [(4, 18), (5, 17), (16, 18), (None, 17)])
+def test_no_step_is_of_one_case_alone_where_that_is_asked(batch_size, drawn):
+    sampler = EpochSampler(TARGETS, (0,), batch_size=batch_size)
+    found = indices(sampler)
+    assert len(found) == len(sampler) == drawn
+    assert set(found) == set(range(17)) and found[17:] == found[: drawn - 17]
