@@ -12,7 +12,6 @@ import ignite.distributed as idist
 import torch
 
 from capsmed.config import Experiment
-from capsmed.data.patches import PatchSet
 from capsmed.engines import (
     acceleration,
     build,
@@ -23,7 +22,7 @@ from capsmed.engines import (
     weights,
 )
 from capsmed.engines.display import Display, counted, duration
-from capsmed.engines.estimate import measure
+from capsmed.engines.estimate import Estimate, measure
 from capsmed.engines.finish import Labels, finish
 from capsmed.engines.fit import Fitted, FoldTrainer
 from capsmed.engines.fits import Fit, list_fits
@@ -161,11 +160,9 @@ def _train_all(
             f"{len(data.cohort.included)} cases on {device}: "
             f"{counted(len(waiting), 'training')} to do, {finished} finished"
         )
-        for number, (fit, experiment) in enumerate(zip(waiting, tuned, strict=True)):
-            parts = data.augmented(experiment.augmentation).fold(fit)
-            trainer = FoldTrainer(fit, experiment, data.cohort.classes, parts, device, job.base)
-            if number == 0:
-                _announce(display, trainer, total, data.patches)
+        _announce(display, job, data, waiting, tuned, device)
+        for fit, experiment in zip(waiting, tuned, strict=True):
+            trainer = _trainer(job, data, fit, experiment, device)
             if fit.model not in told:
                 told.add(fit.model)
                 _announce_start(display, trainer)
@@ -178,14 +175,39 @@ def _train_all(
                 display.line(f"  {text}")
 
 
-def _announce(display: Display, trainer: FoldTrainer, epochs: int, patches: PatchSet) -> None:
-    found = measure(trainer)
-    pixels = patches.images.numel() * patches.images.element_size()
-    needed = duration(found.seconds_per_epoch * epochs)
+def _trainer(
+    job: _Job, data: RunData, fit: Fit, experiment: Experiment, device: torch.device
+) -> FoldTrainer:
+    parts = data.augmented(experiment.augmentation).fold(fit)
+    return FoldTrainer(fit, experiment, data.cohort.classes, parts, device, job.base)
+
+
+def _announce(
+    display: Display,
+    job: _Job,
+    data: RunData,
+    fits: list[Fit],
+    tuned: list[Experiment],
+    device: torch.device,
+) -> None:
+    """Measure a few steps of each model and say what all trainings need."""
+    found, seconds, epochs = dict[str, Estimate](), 0.0, 0
+    for fit, experiment in zip(fits, tuned, strict=True):
+        if fit.model not in found:
+            found[fit.model] = measure(_trainer(job, data, fit, experiment, device))
+        seconds += found[fit.model].seconds_per_epoch * experiment.training.epochs
+        epochs += experiment.training.epochs
+    own, images = found.get(job.experiment.network.name), data.patches.images
+    if own is not None:
+        display.line(
+            f"{own.parameters:,} parameters, {own.multiply_adds / 1e6:.3g} million multiply-adds a "
+            "patch"
+        )
+    step = max(each.step_bytes for each in found.values())
+    memory = (step + images.numel() * images.element_size()) / 2**20
     display.line(
-        f"{found.parameters:,} parameters, {found.multiply_adds / 1e6:.3g} million multiply-adds a "
-        f"patch; {needed} for {counted(epochs, 'epoch')} and "
-        f"{(found.step_bytes + pixels) / 2**20:.0f} MB of memory beside the libraries"
+        f"{duration(seconds)} for {counted(epochs, 'epoch')} of {counted(len(found), 'model')} and "
+        f"{memory:.0f} MB of memory beside the libraries"
     )
 
 
