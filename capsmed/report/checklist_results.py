@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmed.errors import CheckpointError
+from capsmed.metrics.tables import HELD_OUT
 from capsmed.report import cohort, words
 from capsmed.report.run import RunFiles, read_json
 
@@ -83,22 +84,44 @@ def _subgroups(groups: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _internal(run: RunFiles) -> str:
+    """Cross-validation, and a held-out part that is a share of the same patients."""
+    if run.evaluation == HELD_OUT and not _by_column(run):
+        return f"This page: the part held out of all folds. {_told(run, ('auc', 'error'))}"
     if run.evaluation or not len(run.splits):
         return ""
     tested = run.splits["case_id"][run.splits["part"] == "test"].nunique()
-    return f"{tested:,} cases, each predicted by networks in whose test part it stands."
+    held = "" if _by_column(run) else "; ".join(_evaluated(run, HELD_OUT))
+    return f"{tested:,} cases, each predicted by networks in whose test part it stands." + (
+        f" Held out of all folds: {held}." if held else ""
+    )
 
 
 def _external(run: RunFiles) -> str:
+    """Other cohorts, and a held-out part that a column marks, such as another site."""
+    if run.evaluation == HELD_OUT and not _by_column(run):
+        return ""
     if run.evaluation:
         return f"This page: the cohort '{run.evaluation}'. {_told(run, ('auc', 'error'))}"
-    texts = []
-    for path in sorted((run.folder / "evaluations").glob("*/metrics.json")):
-        key = "auc" if len(run.classes) == 2 else "error"
-        found = read_json(path)["model"]
-        value = words.span(found[key], key == "error")
-        texts.append(f"{path.parent.name}: {key.replace('auc', 'AUC')} {value}, {words.who(found)}")
-    return f"Evaluated on other cohorts: {'; '.join(texts)}." if texts else ""
+    folders = sorted(path.name for path in (run.folder / "evaluations").glob("*"))
+    names = [name for name in folders if name != HELD_OUT or _by_column(run)]
+    texts = [text for name in names for text in _evaluated(run, name)]
+    return f"Evaluated on cases in no fold: {'; '.join(texts)}." if texts else ""
+
+
+def _by_column(run: RunFiles) -> bool:
+    """Whether a column of the table says who is held out."""
+    return bool(((run.config.get("split") or {}).get("held_out") or {}).get("column"))
+
+
+def _evaluated(run: RunFiles, name: str) -> list[str]:
+    """The result of an evaluation of the run; [] where there is none."""
+    path = run.folder / "evaluations" / name / "metrics.json"
+    if not path.exists():
+        return []
+    key = "auc" if len(run.classes) == 2 else "error"
+    found = read_json(path)["model"]
+    value = words.span(found[key], key == "error")
+    return [f"{name}: {key.replace('auc', 'AUC')} {value}, {words.who(found)}"]
 
 
 def _failures(run: RunFiles) -> str:

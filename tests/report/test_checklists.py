@@ -180,11 +180,25 @@ def test_another_cohort_is_the_external_test(make_run):
     for name in ("metrics.json", "predictions.csv", "cohort.csv"):
         (other / name).write_bytes((run / name).read_bytes())
     auc = read_run(run).metrics["model"]["auc"]["value"]
-    assert answers(run)[0]["33"].startswith(f"Evaluated on other cohorts: abroad: AUC {auc:.3f}")
+    assert answers(run)[0]["33"].startswith(f"Evaluated on cases in no fold: abroad: AUC {auc:.3f}")
     claim, tripod = answers(other)
     assert claim["33"].startswith(f"This page: the cohort 'abroad'. AUC {auc:.3f}")
     assert claim["32"] == claim["20"] == tripod["21"] == ""  # of its training, not of this cohort
     assert "Digest" not in claim["7"] and "mean probability" in claim["27"]
+
+
+@pytest.mark.parametrize(("asked", "item"), [({"share": 0.2}, "32"), ({"column": "site"}, "33")])
+def test_a_share_that_was_held_out_is_internal_and_a_marked_site_is_not(make_run, asked, item):
+    run = make_run(size=(8, 8))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["split"] = {**(config.get("split") or {}), "held_out": asked}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    other = run / "evaluations" / "held_out"
+    other.mkdir(parents=True)
+    for name in ("metrics.json", "predictions.csv", "cohort.csv"):
+        (other / name).write_bytes((run / name).read_bytes())
+    for claim in (answers(run)[0], answers(other)[0]):
+        assert "AUC" in claim[item] and "AUC" not in claim[{"32": "33", "33": "32"}[item]]
 
 
 def test_ten_classes_and_no_patients_have_answers_too(make_run):
