@@ -70,11 +70,11 @@ def test_the_learning_curve_sets_capsules_beside_the_best_of_the_others(
     table = pd.read_csv(tmp_path / "curve.csv")
     assert set(table["network"]) == {
         "capsules", "capsules, no decoder", "ordinary head", "average head",
-        "CNN, as many parameters",
+        "CNN, as many parameters", "capsules, searched", "CNN, searched",
     }  # fmt: skip
     assert set(table["cases"]) == {50, 100} and table["auc"].between(0, 1).all()
     gaps = pd.read_csv(tmp_path / "difference.csv")
-    others = table[~table["network"].str.contains("capsules")]
+    others = table[~table["network"].str.contains("capsules|searched")]
     better = others.groupby("cases")["auc"].max()
     own = table[table["network"] == "capsules"].set_index("cases")["auc"]
     told = gaps[gaps["network"] == "capsules"].set_index("cases")["difference"]
@@ -82,3 +82,9 @@ def test_the_learning_curve_sets_capsules_beside_the_best_of_the_others(
     assert "training cases" in (tmp_path / "curve.svg").read_text()
     parts = pd.read_csv(tmp_path / "50-0-decoded" / "splits.csv")["part"].value_counts()
     assert parts["train"] in range(45, 56) and parts["unused"] > parts["test"]
+    tested = pd.read_csv(tmp_path / "test_curve.csv")
+    assert set(tested["network"]) == {"capsules, searched", "CNN, searched"}
+    seen = [pd.read_csv(tmp_path / f"50-1-found{end}" / "splits.csv") for end in ("", "-test")]
+    trained = [set(table["case_id"][table["part"] == "train"]) for table in seen]
+    judged = [set(table["case_id"][table["part"] == "test"]) for table in seen]
+    assert trained[0] == trained[1] and not judged[0] & judged[1]
