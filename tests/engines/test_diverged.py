@@ -61,7 +61,7 @@ def test_images_that_are_not_finite_are_blamed_themselves(blobs, tmp_path, monke
 def test_the_loss_itself_is_blamed_and_the_last_good_epoch_kept(blobs, tmp_path):
     """Three steps are taken for the estimate, two in each epoch."""
     out = tmp_path / "run"
-    loss = {"name": f"{Failing.__module__}.Failing", "good": 6}
+    loss = {"name": f"{Failing.__module__}.Failing", "good": 3}
     said = explode(blobs, out, loss=loss, training={"epochs": 3})
     assert "got another in epoch 2, step 2 of 2: all layers' outputs are finite, the loss" in said
     assert "Epoch 1 was the last good one and is kept (last.pt; --resume goes on from it)" in said
