@@ -103,6 +103,9 @@ def test_three_mistakes_and_a_wrong_override_are_listed_at_once_in_the_files_ord
         ("training..epochs=3", r"expected key\.sub=value, got no such pair"),
         ("name.first=3", r"^--set name\.first: expected a key, got a part of a value"),
         ("patch.size.7=3", r"^--set patch\.size\.7: expected a key, got a part of a value"),
+        ("tuning.space.optimizer.lr=[1,2]", r"space: expected keys written whole, such as opt.*lr"),
+        ("tuning.space={optimizer.lr: [.nan, 1]}", r"tuning\.space: expected finite numbers for"),
+        ("tuning.space=[1]", r"^--set tuning\.space: expected keys and values, got \[1\]"),
         ("patch.size=[1", r"^--set patch\.size: expected YAML, got text that cannot be read"),
     ],
 )

@@ -21,6 +21,7 @@ _EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "tuple_type": "a list",
+    "dict_type": "keys and values",
     "model_type": "a section with keys of its own",
     "string_too_short": "a name",
 }

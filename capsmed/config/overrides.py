@@ -24,7 +24,7 @@ def apply(document: Document, text: str) -> None:
     if not equals or "" in name.split("."):
         document.mistakes.append((f"--set {text}", "expected key.sub=value, got no such pair"))
         return
-    key: Key = tuple(int(part) if part.isdecimal() else part for part in name.split("."))
+    key = _key(name)
     place = f"--set {name}"
     try:
         parsed = parse(value, place, numbered=False)
@@ -46,12 +46,17 @@ def changed(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
     """
     data = experiment.model_dump(mode="json")
     for name, value in values.items():
-        _put(data, tuple(name.split(".")), value)
+        if not _put(data, _key(name), value):
+            raise ConfigError(f"{name}: expected a key, got a part of a value; leave it out")
     try:
         return Experiment.model_validate(data)
     except ValidationError as error:
         message = one_message(mistakes(error, Document(data)), "values")
         raise ConfigError(message) from error
+
+
+def _key(name: str) -> Key:
+    return tuple(int(part) if part.isdecimal() else part for part in name.split("."))
 
 
 def _remember(document: Document, key: Key, parsed: Document, place: str) -> None:

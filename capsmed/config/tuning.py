@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -41,3 +42,19 @@ class Tuning(Section):
     metric: Literal["auc", "log_loss"] = Field(
         "auc", description="mean over the inner folds by which trials are ranked"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_whole_and_numbers_finite(cls, values: Any) -> Any:
+        space = values.get("space") if isinstance(values, dict) else None
+        for key, choices in space.items() if isinstance(space, dict) else ():
+            if isinstance(choices, dict) and not choices.keys() & Range.model_fields.keys():
+                inner = next(iter(choices), "lr")
+                raise ValueError(
+                    f"space: expected keys written whole, such as {key}.{inner}, got {key!r} with "
+                    "keys below it"
+                )
+            for value in choices if isinstance(choices, list | tuple) else ():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ValueError(f"space: expected finite numbers for {key}, got {value}")
+        return values

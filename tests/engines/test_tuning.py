@@ -209,6 +209,7 @@ def test_a_loss_that_an_ordinary_head_does_not_have_is_not_searched_for_it(blobs
         ({"network.routing": ["dynamic", "?"]}, r"network.routing: '\?' does not do: "),
         ({"training.epochs": [5, 0]}, "tuning.space.training.epochs: 0 does not do: "),
         ({"network.primary_kernel": [3, 99]}, "network.primary_kernel: 99 does not do: "),
+        ({"network.channels.x": [1, 2]}, "network.channels.x: 1 does not do: .* a part of a val"),
     ],
 )
 def test_a_space_with_a_value_that_makes_no_experiment_is_refused(blobs, space, message):
