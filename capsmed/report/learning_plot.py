@@ -56,7 +56,7 @@ def _lengths(axes: Axes, facts: list[dict[str, Any]], names: list[str]) -> None:
         counts = np.sum([entry[key] for entry in present], axis=0)
         share = counts / max(counts.sum(), 1)
         axes.stairs(share, EDGES, color=colour, fill=True, alpha=0.5, label=text)
-    axes.set(xlim=(0, 1), title="class capsules' activation, training cases", ylabel="share")
+    axes.set(xlim=(0, 1), title="class capsules' activation", ylabel="share")
     _legend_below(axes)
 
 
@@ -67,8 +67,8 @@ def _shares(axes: Axes, facts: list[dict[str, Any]], names: list[str]) -> None:
         share = np.array([_share(_terms(f), name) for f in facts])
         axes.barh(range(len(facts)), share, left=left, height=0.6, color=colour, label=name)
         left = left + share
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), title="share of the training loss")
-    axes.set_yticks(range(len(names)), names)
+    axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), title="share of the loss")
+    axes.set_yticks(range(len(names)), [""] * len(names))  # the rows of the first panel
     _legend_below(axes)
 
 

@@ -94,7 +94,7 @@ def test_the_figure_has_panels_for_what_there_is(make_run, capsules):
     record(run, {fold: facts(0.5, 0.5, capsules) for fold in range(5)})
     write_report(run)
     drawn = (run / "plots" / "learning.svg").read_text(encoding="utf-8")
-    assert ("share of the training loss" in drawn) == capsules
+    assert ("share of the loss" in drawn) == capsules
     assert "AUC, chance at 0.5" in drawn and "fold 4" in drawn
 
 
