@@ -25,7 +25,12 @@ from capsmed.cli.options import ALLOW_IMPORT, DATA_ROOT, RUN
     show_default=True,
     help="Test cases to measure on, of all folds together.",
 )
-@click.option("--fold", type=int, help="Fold whose cases are drawn; default: the first.")
+@click.option(
+    "--fold",
+    type=int,
+    help="Fold whose cases are drawn; default: the first. Where a search chose networks that "
+    "differ, it alone is measured.",
+)
 @click.option("--seed", type=int, help="Seed whose networks are measured; default: the first.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, mps.")
 @DATA_ROOT

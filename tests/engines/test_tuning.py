@@ -10,6 +10,7 @@ import pytest
 from capsmed import config
 from capsmed.engines import fit as fitting
 from capsmed.engines.evaluate import evaluate
+from capsmed.engines.inside.look import inspect_run
 from capsmed.engines.run_data import read_data
 from capsmed.engines.train import train
 from capsmed.engines.tuning import search as searching
@@ -234,6 +235,20 @@ def test_a_search_of_which_every_trial_fails_ends_with_the_first_reason(blobs, t
     asked = tuned(blobs, tuning={"space": {"optimizer.lr": [1e30, 1e31]}}, optimizer="sgd")
     with pytest.raises(TrainingError, match="got 3 that failed, the first with: .*finite"):
         train(asked, base=blobs.parent, out=tmp_path / "run")
+
+
+def test_folds_of_different_networks_are_inspected_one_by_one(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    for fold, routing in enumerate(["dynamic", "self_attention"]):
+        path = tmp_path / f"run/tuning/capsnet/repeat-0/fold-{fold}/chosen.json"
+        chosen = json.loads(path.read_text())
+        if chosen["values"]["network.routing"] != routing:
+            chosen["values"]["network.routing"] = routing
+            path.write_text(json.dumps(chosen))
+            other = fold
+    with pytest.raises(ConfigError, match="expected folds of one network, .* with --fold"):
+        inspect_run(tmp_path / "run")
+    assert inspect_run(tmp_path / "run", fold=1 - other)["cases"] == 12
 
 
 def test_the_report_shows_what_was_chosen_and_how(run):

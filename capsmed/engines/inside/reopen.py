@@ -22,6 +22,7 @@ from capsmed.engines.finish import Labels
 from capsmed.engines.fits import Fit
 from capsmed.engines.inside.probe import routings
 from capsmed.engines.run_folder import RunFolder
+from capsmed.engines.tuning.chosen import of_fold
 from capsmed.errors import ConfigError, DataError
 
 
@@ -80,6 +81,7 @@ def reopen(
     acceleration.prepare(experiment.training, device)
     fits = _of_one_seed(find_fits(folder, experiment), experiment, seed)
     shown, labels = _shown(fits, fold), Labels.read(folder)
+    fits = _alike(fits, shown, experiment, fold)
     networks = {fit: load_network(fit, experiment, labels, device).network for fit in fits}
     check_capsules(networks[shown], experiment.network.name)
     cohort = _unchanged(folder, Cohort.read(experiment.data, loaded.base, data_root))
@@ -128,6 +130,23 @@ def _shown(fits: list[Fit], fold: int | None) -> Fit:
     if fold not in by_fold:
         raise ConfigError(f"--fold: expected one of the run's folds {sorted(by_fold)}, got {fold}")
     return by_fold[fold]
+
+
+def _alike(fits: list[Fit], shown: Fit, experiment: Experiment, fold: int | None) -> list[Fit]:
+    """The trainings that are pooled: all, or of folds whose networks differ the one that is shown.
+
+    Raises:
+        ConfigError: they differ, and no fold is asked for.
+    """
+    networks = {fit: of_fold(experiment, fit).network for fit in fits}
+    if all(network == networks[shown] for network in networks.values()):
+        return fits
+    if fold is None:
+        raise ConfigError(
+            "inspect: expected folds of one network, got a search that chose another one for some "
+            "of them; look at one with --fold"
+        )
+    return [shown]
 
 
 def _unchanged(run: RunFolder, cohort: Cohort) -> Cohort:
