@@ -12,6 +12,7 @@ cores.
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,14 @@ import pandas as pd
 from scipy.stats import t
 
 from capsmed import atomic, config
-from capsmed.engines.run_folder import write_table
+from capsmed.data.cohort import Cohort
+from capsmed.data.patches import PatchSet
+from capsmed.engines.evaluate import find_fits
+from capsmed.engines.evaluation import predict_by_folds
+from capsmed.engines.finish import Labels
+from capsmed.engines.precision import choose_device
+from capsmed.engines.run_data import Cases
+from capsmed.engines.run_folder import RunFolder, write_table
 from capsmed.engines.train import train
 from capsmed.errors import DataError
 from capsmed.metrics import auc, auc_difference, read_table
@@ -31,6 +39,8 @@ SIZES = {50: 200, 100: 120, 200: 80, 400: 60, 1000: 40, 4000: 20}  # training ca
 DRAWS = 5
 CAPSULES, BARE, EQUAL = "capsules", "capsules, no decoder", "CNN, as many parameters"
 FOUND, EQUAL_FOUND = "capsules, searched", "CNN, searched"
+TESTED = (FOUND, EQUAL_FOUND)  # these also predict the test part
+TABLES = ("curve", "difference", "test_curve", "test_difference")
 HEADS = {"ordinary_head": "ordinary head", "average_head": "average head"}
 _CNN = (
     "name: conv_net, channels: [16, 32, 32, 64, 48], kernel_sizes: [5, 3, 3, 3, 3], "
@@ -88,41 +98,53 @@ def main(out: Path, fast: bool = False) -> Path:
         raise DataError(
             "CAPSMED_DATA: expected the folder that holds luna16_2d, got nothing; set it"
         )
-    curve, gaps = _study(out, "val", tuple(NETWORKS), fast)
-    write_table(out / "curve.csv", curve)
-    write_table(out / "difference.csv", gaps)
-    atomic.write_text(out / "curve.svg", draw_curves(curve))
-    tested, tested_gaps = _study(out, "test", (FOUND, EQUAL_FOUND), fast)
-    write_table(out / "test_curve.csv", tested)
-    write_table(out / "test_difference.csv", tested_gaps)
-    for table in (curve, gaps, tested, tested_gaps):
-        print(table.to_string(index=False))
+    rows, gaps, tested, tested_gaps = [], [], [], []
+    for size, epochs in ({50: 1, 100: 1} if fast else SIZES).items():
+        found: dict[str, list[pd.DataFrame]] = {}
+        there: dict[str, list[pd.DataFrame]] = {}
+        for draw in range(2 if fast else DRAWS):
+            changes = [
+                "split.tested=val", "split.inner=0", f"split.train_cases={size}",
+                f"split.seed={draw}", f"seeds=[{draw}]", f"training.epochs={epochs}",
+            ]  # fmt: skip
+            for name, network in NETWORKS.items():
+                folder = out / f"{size}-{draw}-{FOLDERS[name]}"
+                table, told = _predictions(folder, [*changes, *network, *(FAST if fast else [])])
+                for model, own in table.groupby("model"):
+                    found.setdefault(HEADS.get(str(model), name), []).append(own)
+                if name in TESTED:
+                    there.setdefault(name, []).append(_on_test_part(folder))
+        rows += [_row(size, name, tables, told) for name, tables in found.items()]
+        gaps += [_gap(size, name, found, told) for name in PAIRS]
+        tested += [_row(size, name, tables, told) for name, tables in there.items()]
+        tested_gaps.append(_gap(size, FOUND, there, told))
+        for name, made in zip(TABLES, (rows, gaps, tested, tested_gaps), strict=True):
+            write_table(out / f"{name}.csv", pd.DataFrame(made))
+    atomic.write_text(out / "curve.svg", draw_curves(pd.DataFrame(rows)))
+    for made in (rows, gaps, tested, tested_gaps):
+        print(pd.DataFrame(made).to_string(index=False))
     return out / "curve.csv"
 
 
-def _study(
-    out: Path, part: str, names: tuple[str, ...], fast: bool
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train and judge on ``part``: a row a size and network, and a row a difference."""
-    inner = 0.2 if part == "test" else 0  # the set's val part then is watched, and not trained on
-    rows, gaps = [], []
-    for size, epochs in ({50: 1, 100: 1} if fast else SIZES).items():
-        found: dict[str, list[pd.DataFrame]] = {}
-        for draw in range(2 if fast else DRAWS):
-            changes = [
-                f"split.tested={part}", f"split.inner={inner}", f"split.train_cases={size}",
-                f"split.seed={draw}", f"seeds=[{draw}]", f"training.epochs={epochs}",
-            ]  # fmt: skip
-            for name in names:
-                ending = "-test" if part == "test" else ""
-                folder = out / f"{size}-{draw}-{FOLDERS[name]}{ending}"
-                own = [*changes, *NETWORKS[name], *(FAST if fast else [])]
-                table, told = _predictions(folder, own)
-                for model, rows_of in table.groupby("model"):
-                    found.setdefault(HEADS.get(str(model), name), []).append(rows_of)
-        rows += [_row(size, name, tables, told) for name, tables in found.items()]
-        gaps += [_gap(size, name, found, told) for name in PAIRS if name in found]
-    return pd.DataFrame(rows), pd.DataFrame(gaps)
+def _on_test_part(folder: Path) -> pd.DataFrame:
+    """What the network trained in ``folder`` predicts for the set's test part, kept beside it."""
+    path = folder.with_name(f"{folder.name}-test.csv")
+    if not path.exists():
+        loaded, run = config.load_run(folder), RunFolder(folder)
+        experiment, device = loaded.experiment, choose_device(loaded.experiment.device)
+        cases = _test_part(experiment.data, experiment.patch, loaded.base)
+        fits, labels = find_fits(run, experiment), Labels.read(run)
+        write_table(path, predict_by_folds(experiment, labels, fits, cases, device, "float32"))
+    return read_table(path)
+
+
+@functools.cache
+def _test_part(data: config.Data, patch: config.Patch, base: Path) -> Cases:
+    """The set's test part, opened once: it is the same for all networks."""
+    cohort = Cohort.read(data, base)
+    rows = cohort.included
+    tested = cohort.keep(set(rows["case_id"][rows["split"] == "test"]))
+    return Cases(tested, PatchSet.load(tested, tested.included, patch, config.Augmentation()))
 
 
 Told = tuple[pd.DataFrame, tuple[str, ...], str]
