@@ -105,6 +105,21 @@ def test_three_mistakes_and_a_wrong_override_are_listed_at_once_in_the_files_ord
         ("patch.size.7=3", r"^--set patch\.size\.7: expected a key, got a part of a value"),
         ("tuning.space.optimizer.lr=[1,2]", r"space: expected keys written whole, such as opt.*lr"),
         ("tuning.space={optimizer.lr: [.nan, 1]}", r"tuning\.space: expected finite numbers for"),
+        ("tuning.space={optimizer.lr: [1]}", r"tuning\.space: expected two or more values for opt"),
+        (
+            "tuning.space={optimizer.lr: 1}",
+            r"expected for optimizer.lr a range such as \{low: .* 1$",
+        ),
+        (
+            "tuning.space={a.b: {low: 1}}",
+            r"tuning\.space: expected a number as high of a\.b, got N",
+        ),
+        ("tuning.space={a.b: {low: x, high: 1}}", r"expected a number as low of a\.b, got 'x'"),
+        (
+            "tuning.space={a.b: {low: 1, high: 2, step: 1}}",
+            r"one of low, high, log for a\.b, got 's",
+        ),
+        ("tuning.space={a.b: {low: 1, high: 2, log: 1}}", r"expected true or false as log of a\.b"),
         ("tuning.space=[1]", r"^--set tuning\.space: expected keys and values, got \[1\]"),
         ("patch.size=[1", r"^--set patch\.size: expected YAML, got text that cannot be read"),
     ],

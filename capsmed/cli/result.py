@@ -20,14 +20,25 @@ def is_finished(run: Path, experiment: Experiment) -> bool:
 
         own = run / "evaluations" / HELD_OUT
         files += [own / name for name in ("metrics.json", "networks.json", "report.html")]
-    folds = [folder.parent for folder in run.rglob("checkpoints")]
+    folds = [p.parent for p in run.rglob("checkpoints") if "tuning" not in p.relative_to(run).parts]
     if not all(file.is_file() for file in [*files, *(fold / "fold.json" for fold in folds)]):
         return False
-    if not _is_json(files[1]):
+    if not _is_json(files[1]) or (experiment.tuning.space and not _all_chosen(run, folds)):
         return False
     from capsmed import config
 
     return config.is_of(run, experiment)
+
+
+def _all_chosen(run: Path, folds: list[Path]) -> bool:
+    """Whether each fold's search is there."""
+    for fold in folds:
+        repeat, model = fold.parent.parent, fold.parent.parent.parent
+        own = [model.name] if model.parent.name == "baselines" else ["*"]
+        found = (run / "tuning").glob(f"{own[0]}/{repeat.name}/{fold.name}/chosen.json")
+        if not any(found):
+            return False
+    return True
 
 
 def _is_json(path: Path) -> bool:
@@ -68,14 +79,15 @@ def show_chosen(run: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from capsmed.engines.tuning.chosen import chosen_in
+    from capsmed.engines.tuning.chosen import METRICS, chosen_in, shown
 
     found = chosen_in(run)
-    table = Table("model", "repeat", "fold", "chosen", "inside", "as configured", "trials")
+    name = METRICS[found[0].metric] if found else ""
+    table = Table("model", "repeat", "fold", "chosen", f"{name} inside", "as configured", "trials")
     for each in found:
         chosen = "\n".join(f"{key}: {value}" for key, value in each.values.items()) or "–"
         scores = [
-            "–" if score is None else f"{score:.3f}"
+            "–" if score is None else shown(score, each.metric)
             for score in (each.score, each.configured_score)
         ]
         place = (each.model, str(each.repeat), str(each.fold))

@@ -186,7 +186,8 @@ def _train(
         if _is_first():
             track_report(run, loaded.experiment)
     except KeyboardInterrupt as error:
-        raise Stopped(_how_to_go_on(folder, data_root, allow_import)) from error
+        verb = "tune" if search_only else "train"
+        raise Stopped(_how_to_go_on(verb, folder, data_root, allow_import)) from error
 
 
 def shareable_command(arguments: Sequence[str]) -> str:
@@ -219,10 +220,12 @@ def _report(run: Path) -> None:
     show(run)
 
 
-def _how_to_go_on(folder: Path, data_root: Path | None, allow_import: Sequence[str]) -> str:
+def _how_to_go_on(
+    verb: str, folder: Path, data_root: Path | None, allow_import: Sequence[str]
+) -> str:
     if not (folder / "config.yaml").is_file():
         return "stopped before anything was written; start again with the same command"
-    words = ["capsmed", "train", "--resume", str(folder)]
+    words = ["capsmed", verb, "--resume", str(folder)]
     if data_root is not None:
         words += ["--data-root", str(data_root)]
     for package in allow_import:

@@ -9,6 +9,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from capsmed.config.fields import Count, Fraction, Number, Section, Whole
 
 
+def _text(value: Any) -> Any:
+    """A number as a table has it: it may stand without quotes."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if number else value
+
+
 class HeldOut(Section):
     """Patients that are in no fold; the finished folds' networks predict them once."""
 
@@ -19,7 +25,7 @@ class HeldOut(Section):
         None,
         description="or the column that marks them by yes or no, or by split.held_out.value",
     )
-    value: str | None = Field(
+    value: Annotated[str, BeforeValidator(_text)] | None = Field(
         None,
         description="what stands in that column for those held out, such as a hospital's name",
     )

@@ -45,16 +45,48 @@ class Tuning(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys_are_whole_and_numbers_finite(cls, values: Any) -> Any:
+    def _choices_are_choices(cls, values: Any) -> Any:
         space = values.get("space") if isinstance(values, dict) else None
         for key, choices in space.items() if isinstance(space, dict) else ():
-            if isinstance(choices, dict) and not choices.keys() & Range.model_fields.keys():
-                inner = next(iter(choices), "lr")
-                raise ValueError(
-                    f"space: expected keys written whole, such as {key}.{inner}, got {key!r} with "
-                    "keys below it"
-                )
-            for value in choices if isinstance(choices, list | tuple) else ():
-                if isinstance(value, float) and not math.isfinite(value):
-                    raise ValueError(f"space: expected finite numbers for {key}, got {value}")
+            wrong = _wrong(key, choices)
+            if wrong:
+                raise ValueError(f"space: {wrong}")
         return values
+
+
+def _wrong(key: str, choices: Any) -> str:
+    """What is wrong with a range or list, in words; '' for nothing."""
+    if isinstance(choices, Range):
+        return ""
+    if isinstance(choices, dict):
+        return _wrong_range(key, choices)
+    if not isinstance(choices, list | tuple):
+        return (
+            f"expected for {key} a range such as {{low: 1e-4, high: 1e-2, log: true}} or a list, "
+            f"got {choices!r}"
+        )
+    if len(choices) < 2:
+        return f"expected two or more values for {key}, got {list(choices)}; add one or take it out"
+    for value in choices:
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"expected finite numbers for {key}, got {value}"
+    return ""
+
+
+def _wrong_range(key: str, choices: dict[str, Any]) -> str:
+    known = list(Range.model_fields)
+    if not choices.keys() & set(known):
+        inner = next(iter(choices), "lr")
+        return f"expected keys written whole, such as {key}.{inner}, got {key!r} with keys below it"
+    for name in choices:
+        if name not in known:
+            return f"expected one of {', '.join(known)} for {key}, got {name!r}"
+    for name in ("low", "high"):
+        value = choices.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"expected a number as {name} of {key}, got {value!r}"
+        if not math.isfinite(value):
+            return f"expected a finite number as {name} of {key}, got {value}"
+    if not isinstance(choices.get("log", False), bool):
+        return f"expected true or false as log of {key}, got {choices['log']!r}"
+    return ""

@@ -123,7 +123,7 @@ def _work(local_rank: int, job: _Job, device: torch.device) -> None:
     idist.barrier()
     if waiting:
         _describe(job, data, device)
-        search(experiment, data, fits, device, job.base)
+    search(experiment, data, fits, device, job.base)
     if job.search_only:
         return
     if waiting:

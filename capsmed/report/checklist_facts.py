@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from capsmed.metrics.tables import SCORE
+from capsmed.metrics.tables import HELD_OUT, SCORE
 from capsmed.report import cohort, words
 from capsmed.report.checklist_results import results
 from capsmed.report.methods import topics
 from capsmed.report.run import RunFiles
+from capsmed.report.tuned import replaced
 
 #: Reasons for leaving cases out that are told, the most frequent first.
 MOST_REASONS = 8
@@ -164,11 +165,12 @@ def _network(run: RunFiles) -> dict[str, str]:
     }.get(str(training.get("sampling")), "")
     weighed = f" Class weights of the loss: {weights}." if weights else ""
     several = len(run.metrics["model"]["per_seed"])
+    balance = f"{sampling}{weighed}".strip()
     return {
         "technique": f"Deep learning: {_name(config.get('network'))}." if network else "",
-        "architecture": f"Network {network}." if network else "",
+        "architecture": network and f"Network {network}. {replaced(run, 'network')}".strip(),
         "output": f"Output: a probability for each of {len(run.classes)} classes.",
-        "imbalance": f"{sampling}{weighed}".strip(),
+        "imbalance": balance and f"{balance} {replaced(run, 'training', 'loss')}".strip(),
         "settings": "Every setting is in the run's config.yaml." if config else "",
         "ensemble": _ensemble(run, several),
     }
@@ -180,6 +182,9 @@ def _ensemble(run: RunFiles, runs: int) -> str:
         first = "Each run predicts by the mean probability of its folds' networks."
     else:
         first = "No ensemble: in each run one network predicts a case."
+    held = run.folder / "evaluations" / HELD_OUT / "metrics.json"
+    if not run.evaluation and held.exists():
+        first += " The held-out part is predicted by the mean probability of the folds' networks."
     return first + mean
 
 

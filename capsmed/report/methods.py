@@ -7,7 +7,7 @@ from typing import Any
 
 from capsmed.metrics.tables import HELD_OUT, SCORE
 from capsmed.report.run import RunFiles
-from capsmed.report.tuned import tuned_sentence
+from capsmed.report.tuned import replaced, tuned_sentence
 
 _BASELINES = {
     "size_only": "Size only: logistic regression on the logarithm of the diameter, classes "
@@ -41,6 +41,9 @@ def topics(run: RunFiles) -> dict[str, list[str]]:
         **_folds(run),
         **_statistics(run),
     }
+    learning = ("network", "loss", "optimizer", "schedule", "training")
+    found["training"].append(replaced(run, *learning))
+    found["augmentation"].append(replaced(run, "augmentation"))
     return {name: [text for text in texts if text] for name, texts in found.items()}
 
 
@@ -60,8 +63,7 @@ def _data(data: dict[str, Any], patch: dict[str, Any]) -> dict[str, list[str]]:
 def _splits(split: dict[str, Any], run: RunFiles) -> dict[str, list[str]]:
     splits = run.splits
     if run.evaluation == HELD_OUT:
-        mean = "Predictions by the mean of the folds' networks, when all were finished"
-        return {"split": [*_held_out(split), f"{mean}."]}
+        return {"split": _held_out(split)}
     if not len(splits):
         return {"split": ["Predictions of the run's trained networks on another cohort."]}
     folds, repeats = splits.groupby("repeat")["fold"].nunique().max(), splits["repeat"].nunique()
@@ -92,7 +94,8 @@ def _held_out(split: dict[str, Any]) -> list[str]:
             whom = f"those with '{asked['value']}' in the column '{asked['column']}'"
     else:
         return []
-    return [f"Held out of all folds: {whom}."]
+    how = "predicted by the mean of the folds' networks, when all were finished"
+    return [f"Held out of all folds: {whom}; {how}."]
 
 
 def _epoch_choice(run: RunFiles) -> str:

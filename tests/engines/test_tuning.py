@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from capsmed import config
+from capsmed.cli.result import is_finished
 from capsmed.engines import fit as fitting
 from capsmed.engines.evaluate import evaluate
 from capsmed.engines.inside.look import inspect_run
@@ -172,6 +173,57 @@ def test_a_trial_far_below_the_median_is_pruned(tmp_path):
     assert again.done == trials.done and again.ask() == trials.ask()
 
 
+def test_configured_values_outside_the_space_are_tried_first_all_the_same(blobs, tmp_path):
+    asked = tuned(blobs, tuning={"space": {"optimizer.lr": {"low": 0.1, "high": 1.0}}})
+    run = train(asked, base=blobs.parent, out=tmp_path / "run", search_only=True)
+    for each in chosen_in(run):
+        folder = run / f"tuning/{each.model}/repeat-0/fold-{each.fold}"
+        first, *others = json.loads((folder / "trials.json").read_text())["trials"]
+        assert first["values"] == {"optimizer.lr": 1e-3}
+        assert all(0.1 <= trial["values"]["optimizer.lr"] <= 1 for trial in others)
+        assert each.configured_score == pytest.approx(np.mean(first["scores"]))
+
+
+def test_a_log_loss_is_told_as_one(blobs, tmp_path, capsys):
+    asked = tuned(blobs, tuning={"metric": "log_loss", "trials": 1})
+    run = train(asked, base=blobs.parent, out=tmp_path / "run")
+    chosen = chosen_in(run)[0]
+    assert chosen.score < 0 and f"(log loss inside {-chosen.score:.3f}" in capsys.readouterr().out
+    page = write_report(run).read_text()
+    assert "inner log loss as configured" in page and f"<td>{-chosen.score:.3f}</td>" in page
+
+
+def test_a_choice_that_was_lost_is_made_again(run, blobs, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    lost = tmp_path / "run/tuning/capsnet/repeat-0/fold-1/chosen.json"
+    before = lost.read_text()
+    shutil.rmtree(lost.parent)
+    (lost.parent / "work" / "checkpoints").mkdir(parents=True)
+    assert not is_finished(tmp_path / "run", tuned(blobs))
+    train(tuned(blobs), base=blobs.parent, out=tmp_path / "run", resume=True)
+    assert lost.read_text() == before and not (lost.parent / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("trials.json", '{"trials": [{"values": {}, "state": "weird"}]}'),
+        ("trials.json", '{"trials": ['),
+        ("chosen.json", '{"values": [1]}'),
+        ("chosen.json", "{"),
+    ],
+)
+def test_damaged_files_of_a_search_say_what_to_do(run, blobs, tmp_path, name, text):
+    shutil.copytree(run, tmp_path / "run")
+    folder = tmp_path / "run/tuning/capsnet/repeat-0/fold-1"
+    if name == "trials.json":
+        (folder / "chosen.json").unlink()
+    shutil.rmtree(tmp_path / "run/repeat-0/seed-0/fold-1")
+    (folder / name).write_text(text)
+    with pytest.raises(CheckpointError, match=f"{name}: expected .*; delete .*go on with"):
+        train(tuned(blobs), base=blobs.parent, out=tmp_path / "run", resume=True)
+
+
 def test_the_estimator_finds_a_plain_optimum(tmp_path):
     space = {"optimizer.lr": config.Range(low=1e-5, high=1.0, log=True)}
     trials = Trials(tmp_path, space, {}, (3,), 30)
@@ -210,6 +262,8 @@ def test_a_loss_that_an_ordinary_head_does_not_have_is_not_searched_for_it(blobs
         ({"network.routing": ["dynamic", "?"]}, r"network.routing: '\?' does not do: "),
         ({"training.epochs": [5, 0]}, "tuning.space.training.epochs: 0 does not do: "),
         ({"network.primary_kernel": [3, 99]}, "network.primary_kernel: 99 does not do: "),
+        ({"optimizer.lr": [-0.1, 0.1]}, "tuning.space.optimizer.lr: -0.1 does not do: .*learning"),
+        ({"loss": ["capsule", "margin"]}, "such as optimizer.lr or loss.name, got 'loss'"),
         ({"network.channels.x": [1, 2]}, "network.channels.x: 1 does not do: .* a part of a val"),
     ],
 )
@@ -232,7 +286,8 @@ def test_one_inner_fold_needs_an_inner_part(blobs):
 
 
 def test_a_search_of_which_every_trial_fails_ends_with_the_first_reason(blobs, tmp_path):
-    asked = tuned(blobs, tuning={"space": {"optimizer.lr": [1e30, 1e31]}}, optimizer="sgd")
+    rates = {"space": {"optimizer.lr": [1e30, 1e31]}}
+    asked = tuned(blobs, tuning=rates, optimizer={"name": "sgd", "lr": 1e29})
     with pytest.raises(TrainingError, match="got 3 that failed, the first with: .*finite"):
         train(asked, base=blobs.parent, out=tmp_path / "run")
 
@@ -256,3 +311,5 @@ def test_the_report_shows_what_was_chosen_and_how(run):
     assert "Hyper-parameters chosen inside the training parts" in text
     assert "were chosen from 3 trials (tree-structured Parzen estimator, Optuna)" in text
     assert str(chosen_in(run)[0].values["optimizer.lr"]) in text
+    assert "in each fold a search replaced optimizer.lr, network.routing." in text
+    assert "in each fold a search replaced augmentation.shift." in text

@@ -14,6 +14,8 @@ from capsmed.engines.run_folder import RunFolder
 from capsmed.errors import CheckpointError
 
 FILE = "chosen.json"
+#: Names of what trials are ranked by.
+METRICS = {"auc": "AUC", "log_loss": "log loss"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Chosen:
         values: by key; empty where nothing of the space changes the model.
         score: of the best trial, the mean over its inner folds; None where nothing was tried.
         configured_score: of the configured values; None where they were not tried or failed.
+        metric: of the scores; of ``log_loss`` minus it, so that higher is better.
         trials: how many were tried, and how many of them were pruned or failed.
         pruned: see ``trials``.
         failed: see ``trials``.
@@ -38,6 +41,7 @@ class Chosen:
     values: Mapping[str, Any]
     score: float | None
     configured_score: float | None
+    metric: str
     trials: int
     pruned: int
     failed: int
@@ -49,14 +53,16 @@ def read_chosen(folder: Path) -> Chosen:
     Raises:
         CheckpointError: it is unfinished or its file damaged.
     """
-    content = RunFolder(folder).read_json(FILE)
-    content.pop("schema_version", None)
     try:
-        return Chosen(**content)
-    except TypeError as error:
+        content = RunFolder(folder).read_json(FILE)
+        content.pop("schema_version", None)
+        found = Chosen(**content)
+        found.values.keys()
+        return found
+    except (TypeError, AttributeError, CheckpointError) as error:
         raise CheckpointError(
-            f"{folder / FILE}: expected what a search has chosen, got something else; delete the "
-            "file and go on with the run"
+            f"{folder / FILE}: expected what a search has chosen, got no such file or something "
+            "else; delete it where it is there, and go on with `capsmed train --resume RUN`"
         ) from error
 
 
@@ -75,3 +81,12 @@ def of_fold(experiment: Experiment, fit: Fit) -> Experiment:
     if fit.tuning is None:
         return experiment
     return config.changed(experiment, read_chosen(fit.tuning).values)
+
+
+def shown(score: float, metric: str) -> str:
+    """A score as its metric is usually told: a log loss is better low.
+
+    >>> shown(0.9, "auc"), shown(-0.5, "log_loss")
+    ('0.900', '0.500')
+    """
+    return f"{-score if metric == 'log_loss' else score:.3f}"

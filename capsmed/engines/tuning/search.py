@@ -22,9 +22,9 @@ from capsmed.engines.fits import Fit
 from capsmed.engines.predict import predict
 from capsmed.engines.run_data import RunData
 from capsmed.engines.run_folder import RunFolder
-from capsmed.engines.tuning.chosen import FILE, Chosen
+from capsmed.engines.tuning.chosen import FILE, METRICS, Chosen, shown
 from capsmed.engines.tuning.inner_folds import inner_splits
-from capsmed.engines.tuning.space import Values, configured, mattering
+from capsmed.engines.tuning.space import Values, configured_values, mattering, samples
 from capsmed.engines.tuning.trials import COMPLETE, FAILED, PRUNED, Trial, Trials
 from capsmed.errors import ConfigError, TrainingError
 from capsmed.metrics.scores import macro_auc
@@ -51,7 +51,13 @@ class _Search:
     def epochs_left(self) -> int:
         """Epochs that are still to be run at most, each as the configuration has it."""
         trials = max(self.trials.wanted - len(self.trials.done), 0)
-        return trials * len(self.inner) * self.experiment.training.epochs
+        return trials * len(self.inner) * self.epochs
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of one training at most."""
+        asked = self.trials.space.get("training.epochs", ())
+        return max(self.experiment.training.epochs, *samples(asked), 0)
 
 
 def search(
@@ -73,6 +79,9 @@ def search(
     Raises:
         TrainingError: every trial of a search failed.
     """
+    for fit in fits:
+        if fit.tuning is not None and idist.get_rank() == 0:
+            shutil.rmtree(fit.tuning / WORK, ignore_errors=True)  # of a search that was killed
     places = {fit.tuning: fit for fit in reversed(fits) if fit.tuning is not None}
     waiting = [
         _open(fit, place, experiment, data, device, base)
@@ -103,7 +112,7 @@ def _open(
 ) -> _Search:
     space = mattering(experiment, fit.model)
     parts = inner_splits(data.cohort, data.splits, experiment, fit.repeat, fit.fold)
-    first = {key: configured(experiment, key) for key in space}
+    first = configured_values(experiment, space)
     key = (*fit.key, zlib.crc32(fit.model.encode()))
     trials = Trials(folder, space, first, key, experiment.tuning.trials if space else 0)
     experiment = experiment.model_copy(update={"tracking": Tracking(to=())})
@@ -137,9 +146,10 @@ def _choose(search: _Search) -> Chosen:
         raise TrainingError(
             f"tuning of {fit.model}, repeat {fit.repeat}, fold {fit.fold}: expected a trial that "
             f"can be trained, got {len(done)} that failed, the first with: {done[0].reason}; "
-            f"change tuning.space, delete {trials.folder} and go on with the run"
+            "start anew with another tuning.space and --out"
         )
-    own = done[0] if done and done[0].state == COMPLETE else None
+    first = done[0] if done and done[0].values == trials.first else None
+    own = first if first is not None and first.state == COMPLETE else None
     return Chosen(
         fit.model,
         fit.repeat,
@@ -147,6 +157,7 @@ def _choose(search: _Search) -> Chosen:
         {} if best is None else done[best].values,
         None if best is None else done[best].score,
         None if own is None else own.score,
+        search.experiment.tuning.metric,
         len(done),
         sum(trial.state == PRUNED for trial in done),
         sum(trial.state == FAILED for trial in done),
@@ -156,13 +167,13 @@ def _choose(search: _Search) -> Chosen:
 def _try(search: _Search, values: Values, display: Display) -> Trial:
     """Train on the inner folds one after the other, until they are done or it is hopeless."""
     started, scores = time.monotonic(), list[float]()
-    planned = search.experiment.training.epochs * len(search.inner)
+    planned = search.epochs * len(search.inner)
     state, reason = COMPLETE, ""
     try:
         experiment = config.changed(search.experiment, values)
         for number in search.inner:
             scores.append(_score(search, experiment, number, display))
-            planned -= search.experiment.training.epochs
+            planned -= search.epochs
             if number < search.inner[-1] and search.trials.is_worse(scores):
                 state = PRUNED
                 break
@@ -176,9 +187,8 @@ def _try(search: _Search, values: Values, display: Display) -> Trial:
 def _score(search: _Search, experiment: Experiment, number: int, display: Display) -> float:
     """Train on one inner fold and score its test part; higher is better."""
     trainer = _trainer(search, experiment, number)
-    configured_epochs = search.experiment.training.epochs
     fitted = trainer.run(display.epoch)
-    display.skip(configured_epochs - fitted.stopped_epoch)
+    display.skip(search.epochs - fitted.stopped_epoch)
     fit, data = trainer.fit, search.data
     tested = data.positions(fit, "test")
     found = predict(
@@ -215,6 +225,9 @@ def _line(chosen: Chosen) -> str:
     place = f"{chosen.model}: repeat {chosen.repeat}, fold {chosen.fold}"
     if not chosen.values:
         return f"{place}: nothing of the space changes it"
-    own = chosen.configured_score
-    configured = "" if own is None else f", as configured {own:.3f}"
-    return f"{place}: {values} (inside {chosen.score:.3f}{configured})"
+    inside, own = (
+        "" if score is None else f"{shown(score, chosen.metric)}"
+        for score in (chosen.score, chosen.configured_score)
+    )
+    name = METRICS[chosen.metric]
+    return f"{place}: {values} ({name} inside {inside}{f', as configured {own}' if own else ''})"

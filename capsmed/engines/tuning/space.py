@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
+from torch import nn
 
 from capsmed import config
 from capsmed.config import Augmentation, Experiment, Range
@@ -47,6 +49,17 @@ def configured(experiment: Experiment, key: str) -> Any:
     return data
 
 
+def configured_values(experiment: Experiment, keys: Collection[str]) -> Values:
+    """The configured values of these keys as JSON would give them back; empty if one has none."""
+    found = {key: configured(experiment, key) for key in keys}
+    if any(value is _UNKNOWN for value in found.values()):
+        return {}
+    try:
+        return dict(json.loads(json.dumps(found)))
+    except TypeError:
+        return {}
+
+
 def _default(experiment: Experiment, key: str) -> Any:
     section, _, option = key.partition(".")
     if section not in components.REGISTRIES:
@@ -69,13 +82,14 @@ def check_space(experiment: Experiment, base: Path, allow_import: Collection[str
         if section not in SECTIONS or not name or name in _NOT_LEARNING:
             raise ConfigError(
                 f"tuning.space: expected keys below {', '.join(SECTIONS)} that change what is "
-                f"learnt, such as optimizer.lr, got {key!r}; leave it out"
+                f"learnt, such as optimizer.lr or loss.name, got {key!r}; leave it out"
             )
         for value in samples(choices):
             try:
                 one = config.changed(experiment, {key: value})
                 components.check_components(one, allow_import)
                 build.check_fit(one, base)
+                build.build_optimizer(one.optimizer, nn.Linear(1, 1))
             except ConfigError as error:
                 raise ConfigError(f"tuning.space.{key}: {value!r} does not do: {error}") from error
 

@@ -57,7 +57,8 @@ class Trials:
     Attributes:
         folder: where the file is.
         space: what may be tried.
-        first: the configured values; the first trial has them where they lie in the space.
+        first: the configured values, which the first trial has, in the space or not; empty where
+            some are not known.
         key: what the randomness is derived from.
         wanted: how many trials there are to be.
     """
@@ -79,7 +80,9 @@ class Trials:
             try:
                 rows = RunFolder(self.folder).read_json(FILE)["trials"]
                 self.done = [Trial(**{**row, "scores": tuple(row["scores"])}) for row in rows]
-            except (KeyError, TypeError) as error:
+                for trial in self.done:
+                    _STATES[trial.state], trial.values.keys(), float(trial.score)
+            except (KeyError, TypeError, AttributeError, CheckpointError) as error:
                 raise CheckpointError(
                     f"{self.folder / FILE}: expected the trials of a search, got something else; "
                     "delete the file and go on with the run: the search begins anew"
@@ -88,6 +91,8 @@ class Trials:
 
     def ask(self) -> Values:
         """The values of the next trial."""
+        if not self.done and self.first:
+            return dict(self.first)
         return to_values(self.space, self._next().params)
 
     def is_worse(self, scores: list[float]) -> bool:
@@ -120,20 +125,20 @@ class Trials:
         study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
         known = distributions(self.space)
         for trial in self.done:
-            study.add_trial(_frozen(trial, self.space, known))
-        if number == 0:
-            study.enqueue_trial(to_parameters(self.space, self.first))
+            inside = to_parameters(self.space, trial.values)
+            if len(inside) == len(self.space):  # Optuna knows of nothing outside the space
+                study.add_trial(_frozen(trial, inside, known))
         return study.ask(known)
 
 
 def _frozen(
-    trial: Trial, space: Mapping[str, Choices], known: dict[str, Any]
+    trial: Trial, parameters: dict[str, Any], known: dict[str, Any]
 ) -> optuna.trial.FrozenTrial:
     means = [sum(trial.scores[: n + 1]) / (n + 1) for n in range(len(trial.scores))]
     return optuna.trial.create_trial(
         state=_STATES[trial.state],
         value=trial.score if trial.state == COMPLETE else None,
-        params=to_parameters(space, trial.values),
+        params=parameters,
         distributions=known,
         intermediate_values=dict(enumerate(means)),
     )
