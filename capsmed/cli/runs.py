@@ -26,6 +26,7 @@ from capsmed.cli.options import (
 from capsmed.cli.program import Stopped
 from capsmed.cli.result import is_finished, show, show_chosen
 from capsmed.cli.smoke import run_smoke, whole_command
+from capsmed.errors import ConfigError
 
 if TYPE_CHECKING:
     from capsmed.config import Loaded
@@ -130,10 +131,19 @@ def tune(
 
     if (source is None) == (resume is None):
         raise click.UsageError("give either --config FILE_OR_NAME or --resume RUN")
+    if resume is not None and trials is not None:
+        raise click.UsageError(
+            "--trials belongs to --config: a search keeps the number it began with"
+        )
     for key, value in (("tuning.trials", trials), ("device", device)):
         overrides = overrides if value is None else (*overrides, f"{key}={value}")
     if resume is not None:
         loaded, folder = config.load_run(resume, overrides), resume
+        if not loaded.experiment.tuning.space:
+            raise ConfigError(
+                f"{resume}: expected a run with tuning.space, got one without; start a search with "
+                "--config"
+            )
     else:
         loaded = _with_space(config.load(str(source), overrides))
         experiment = loaded.experiment

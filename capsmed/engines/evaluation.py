@@ -118,7 +118,7 @@ def write_evaluation(
         predictions = pd.concat([predictions, *filter(len, found)], ignore_index=True)
     result.write_table("cohort.csv", cases)
     asked = bool(experiment.evaluation.subgroups)
-    cells = tabular_baselines.cells_of(experiment, other.cohort) if asked else None
+    cells = tabular_baselines.other_cells(experiment, other.cohort) if asked else None
     columns = tabular_baselines.groups(experiment, cases, cells)
     write_results(result, predictions, cases, experiment.evaluation, labels, columns=columns)
 

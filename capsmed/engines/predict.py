@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
@@ -49,6 +50,7 @@ def collect(
         val_handlers=[collector],
         decollate=False,
     )
+    evaluator.logger.setLevel(logging.CRITICAL)  # it would print an error that is raised anyway
     evaluator.run()
     return collector
 

@@ -103,7 +103,7 @@ def read_data(
 def _check_held_out(experiment: Experiment, held: Cohort) -> None:
     """Find now what would stop the baselines' predictions after the last fold."""
     try:
-        check_columns(experiment, held)
+        check_columns(experiment, held, whole=False)
     except DataError as error:
         raise DataError(f"split.held_out: of the cases held out: {error}") from error
 

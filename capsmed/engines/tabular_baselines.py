@@ -26,10 +26,12 @@ _SUBGROUPS = "evaluation.subgroups"
 #: Columns that are the answer, or who it is about.
 _ANSWERS = ("label", "target", "case_id", "patient_id", "excluded")
 _LEVELS = 10  # different words of a column at most
+_GROUPS = 20  # of a column whose groups are measured apart
+_HUGE = 1e12  # a number beyond it is none of a patient's
 _UNPENALISED = (1e-6,)  # a single score keeps its order and is only put on the scale of a chance
 
 
-def check_columns(experiment: Experiment, cohort: Cohort) -> None:
+def check_columns(experiment: Experiment, cohort: Cohort, whole: bool = True) -> None:
     """Refuse columns that the cohort's table does not have, or that cannot be used.
 
     Raises:
@@ -49,19 +51,44 @@ def check_columns(experiment: Experiment, cohort: Cohort) -> None:
                     f"somebody, got {name!r}; leave it out"
                 )
             if key != _SUBGROUPS:
-                _check_cells(key, name, cohort.included)
+                _check_cells(key, name, cohort.included, whole)
+            else:
+                _check_groups(name, cohort.included)
 
 
-def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
+def _check_groups(name: str, rows: pd.DataFrame) -> None:
+    """Refuse a column of many words: reports would show them, and they may name people."""
+    cells = rows[name].astype(str).str.strip()
+    words = cells[(cells != "") & ~cells.map(_is_number)]
+    if words.nunique() > _GROUPS:
+        raise DataError(
+            f"{_SUBGROUPS}: expected numbers or at most {_GROUPS} different words in the column "
+            f"{name!r}, got {words.nunique()}, which reports would show; group them"
+        )
+
+
+def _check_cells(key: str, name: str, rows: pd.DataFrame, whole: bool) -> None:
     cells = rows[name].astype(str).str.strip()
     if (cells == "").all():
         raise DataError(f"{key}: expected values in the column {name!r}, got none; leave it out")
-    words = cells[(cells != "") & ~cells.map(_is_number)]
+    given = cells[cells != ""]
+    if whole and given.nunique() == 1:
+        raise DataError(
+            f"{key}: expected values that differ in the column {name!r}, got {given.iloc[0]!r} in "
+            "every case; leave it out"
+        )
+    words = given[~given.map(_is_number)]
     if key == _SCORES and len(words):
         case = rows["case_id"][words.index[0]]
         raise DataError(
             f"{_SCORES}: expected numbers in the column {name!r}, got "
             f"{words.iloc[0]!r} for case {case!r}; leave unknown ones empty"
+        )
+    if 0 < len(words) < len(given):
+        case = rows["case_id"][words.index[0]]
+        raise DataError(
+            f"{key}: expected numbers or words in the column {name!r}, got both, {words.iloc[0]!r} "
+            f"for case {case!r}; leave unknown ones empty"
         )
     if words.nunique() > _LEVELS:
         raise DataError(
@@ -72,7 +99,7 @@ def _check_cells(key: str, name: str, rows: pd.DataFrame) -> None:
 
 def _is_number(cell: str) -> bool:
     value = number(cell)
-    return value is not None and bool(np.isfinite(value))
+    return value is not None and bool(np.isfinite(value)) and abs(value) < _HUGE
 
 
 def keep_features(
@@ -104,7 +131,8 @@ def groups(
         found["diameter in mm"] = sizes.map(lambda size: "" if np.isnan(size) else f"{size:g}")
     if cells is not None:
         table = cells.set_index("case_id")
-        found |= {name: table[name].str.strip() for name in experiment.evaluation.subgroups}
+        asked = [name for name in experiment.evaluation.subgroups if name in table]
+        found |= {name: table[name].str.strip() for name in asked}
     return found
 
 
@@ -160,8 +188,8 @@ def predictions(
         yield fitted("radiomics", own, theirs)
     if baselines.clinical or baselines.scores:
         cells = run.read_table(f"private/{COLUMNS}")
-        others = None if other is None else cells_of(experiment, other[0])
-        if baselines.clinical:
+        others = None if other is None else other_cells(experiment, other[0])
+        if baselines.clinical and _are_there("clinical", baselines.clinical, cells, others):
             own, theirs = _encoded(cells, others, list(baselines.clinical))
             yield fitted("clinical", own, theirs)
             if baselines.combined:
@@ -169,6 +197,8 @@ def predictions(
                 name = experiment.network.name
                 yield _combined(name, network, inner, own, cases, splits, classes, told)
         for name in baselines.scores:
+            if not _are_there(f"{SCORE}{name}", (name,), cells, others):
+                continue
             yield fitted(f"{SCORE}{name}", *_encoded(cells, others, [name]), _UNPENALISED)
 
 
@@ -198,6 +228,39 @@ def cells_of(experiment: Experiment, cohort: Cohort) -> pd.DataFrame:
     """
     check_columns(experiment, cohort)
     return cohort.included[["case_id", *_names(experiment)]].astype(str)
+
+
+def other_cells(experiment: Experiment, cohort: Cohort) -> pd.DataFrame:
+    """Those of the columns that another cohort has, as text, with case_id."""
+    present = [name for name in _names(experiment) if name in cohort.table]
+    return cohort.included[["case_id", *present]].astype(str)
+
+
+def _are_there(
+    model: str, names: Sequence[str], own: pd.DataFrame, others: pd.DataFrame | None
+) -> bool:
+    """Whether another cohort has the columns; tells what is absent and which cells say nothing."""
+    if others is None:
+        return True
+    absent = [name for name in names if name not in others]
+    if absent:
+        tell([f"{model}: not made, the cohort has no column {', '.join(map(repr, absent))}"])
+        return False
+    for name in names:
+        known, cells = (table[name].str.strip() for table in (own, others))
+        words = set(known[~known.map(_is_number)]) - {""}
+        unread = cells[
+            (cells != "") & ~(cells.isin(set(known)) if words else cells.map(_is_number))
+        ]
+        if len(unread):
+            what = "a word that the run does not know" if words else "no number"
+            tell(
+                [
+                    f"{model}: {len(unread)} of {len(cells)} cells of {name!r} are taken as "
+                    f"missing, the first is {unread.iloc[0]!r}, {what}"
+                ]
+            )
+    return True
 
 
 def _asked(experiment: Experiment) -> dict[str, tuple[str, ...]]:

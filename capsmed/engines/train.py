@@ -12,6 +12,7 @@ import ignite.distributed as idist
 import torch
 
 from capsmed.config import Experiment
+from capsmed.data.splits import given_column
 from capsmed.engines import (
     acceleration,
     build,
@@ -142,6 +143,7 @@ def _describe(job: _Job, data: RunData, device: torch.device) -> None:
         facts = {
             "seeds": list(job.experiment.seeds),
             "data_digest": data.cohort.digest,
+            "split_column": given_column(data.cohort, data.cohort.included, job.experiment.split),
             "labels": asdict(Labels.of(data.cohort, job.experiment.split)),
             "weights_digest": weights.digest(job.experiment.weights, job.base),
         }

@@ -48,7 +48,8 @@ def _data(run: RunFiles) -> dict[str, str]:
     if len(left) > MOST_REASONS:
         out += f"; {len(left) - MOST_REASONS:,} more reasons in cohort.csv"
     digest = "" if run.evaluation else str(run.environment.get("data_digest") or "")
-    limits = {"data.limit": data.get("limit"), "split.train_cases": split.get("train_cases")}
+    limit = None if run.evaluation not in ("", HELD_OUT) else data.get("limit")
+    limits = {"data.limit": limit, "split.train_cases": split.get("train_cases")}
     taken = "; ".join(f"at most {n:,} cases ({key})" for key, n in limits.items() if n)
     return {
         "digest": f"Digest of labels and images: {digest}." if digest else "",
@@ -91,8 +92,9 @@ def _missing(run: RunFiles) -> str:
         f"{without:,} included cases have no diameter and are not in the size-only model."
         if without
         else "",
-        f"Missing values of {', '.join(map(str, clinical))} were filled in inside the folds."
-        if clinical
+        f"Of {', '.join(map(str, clinical))}: single missing values were filled in inside the "
+        "folds, cases without any are not in the clinical model."
+        if clinical and "clinical" in run.metrics["baselines"]
         else "",
     ]
     return " ".join(filter(None, texts))
@@ -178,7 +180,10 @@ def _network(run: RunFiles) -> dict[str, str]:
 
 def _ensemble(run: RunFiles, runs: int) -> str:
     mean = f" The metrics, not the predictions, are averaged over {runs} runs." if runs > 1 else ""
-    if run.evaluation:
+    if run.evaluation and "out-of-fold" in run.metrics["note"]:
+        first = "Patients that the run has trained on are predicted by networks of their own test "
+        first += "folds alone, others by the mean probability of all folds' networks."
+    elif run.evaluation:
         first = "Each run predicts by the mean probability of its folds' networks."
     else:
         first = "No ensemble: in each run one network predicts a case."
@@ -217,7 +222,7 @@ def _analysis(run: RunFiles) -> dict[str, str]:
     evaluation, split = (config.get(key) or {} for key in ("evaluation", "split"))
     groups = evaluation.get("subgroups") or []
     cluster = split.get("leave_out")
-    ends = metrics["baselines"] and any("delong" in e["auc_difference"] for e in _rivals(run))
+    ends = metrics["baselines"] and any(e["auc_difference"].get("delong") for e in _rivals(run))
     return {
         "metrics": f"Metrics: {', '.join(names)}.",
         "level": f"{words.level(metrics)} intervals.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from capsmed.errors import CheckpointError
-from capsmed.metrics.tables import HELD_OUT
+from capsmed.metrics.tables import HELD_OUT, included, read_table
 from capsmed.report import cohort, words
 from capsmed.report.run import RunFiles, read_json
 
@@ -104,8 +104,20 @@ def _external(run: RunFiles) -> str:
         return f"This page: the cohort '{run.evaluation}'. {_told(run, ('auc', 'error'))}"
     folders = sorted(path.name for path in (run.folder / "evaluations").glob("*"))
     names = [name for name in folders if name != HELD_OUT or _by_column(run)]
+    names = [name for name in names if not _in_the_folds(run, name)]
     texts = [text for name in names for text in _evaluated(run, name)]
     return f"Evaluated on cases in no fold: {'; '.join(texts)}." if texts else ""
+
+
+def _in_the_folds(run: RunFiles, name: str) -> bool:
+    """Whether an evaluation has cases that the run's folds have too, by their ids or patients."""
+    path = run.folder / "evaluations" / name / "cohort.csv"
+    if not path.exists() or not len(run.splits):
+        return False
+    there, own = included(read_table(path)), included(run.cohort)
+    patients = set(own["patient"]) - {""} if "patient" in own else set()
+    known = there["patient"].isin(patients).any() if "patient" in there else False
+    return bool(known or there["case_id"].isin(set(run.splits["case_id"])).any())
 
 
 def _by_column(run: RunFiles) -> bool:

@@ -71,8 +71,9 @@ def _splits(split: dict[str, Any], run: RunFiles) -> dict[str, list[str]]:
         text = "One split into training and test part."
     elif split.get("leave_out"):
         text = f"One fold for each value of the column '{split['leave_out']}'."
-    elif split.get("column"):
-        text = f"Cross-validation in the {folds} folds of the table's column '{split['column']}'."
+    elif split.get("column") or run.environment.get("split_column"):
+        column = split.get("column") or run.environment["split_column"]
+        text = f"Cross-validation in the {folds} folds of the table's column '{column}'."
     else:
         times = f", {repeats} times" if repeats > 1 else ""
         drawn = f", split seed {split['seed']}" if "seed" in split else ""
@@ -170,7 +171,10 @@ def _statistics(run: RunFiles) -> dict[str, list[str]]:
     told = [_BASELINES[name] for name in baselines if name in _BASELINES]
     if "clinical" in baselines:
         columns = (run.config.get("baselines") or {}).get("clinical") or []
-        told.append(f"Clinical: logistic regression on {', '.join(map(str, columns))}, likewise.")
+        told.append(
+            f"Clinical: logistic regression on {', '.join(map(str, columns))}, classes weighted "
+            "equally; penalty chosen by an inner cross-validation in the training part."
+        )
     if "combined" in baselines:
         told.append(
             "Combined: log odds of the clinical model (fitted on the train part) and of the "
@@ -180,7 +184,9 @@ def _statistics(run: RunFiles) -> dict[str, list[str]]:
     if scores:
         told.append(f"Scores of the table: {', '.join(scores)}, scaled in the same training parts.")
     if baselines:
-        told.append("Differences: on the same cases, resampled together; p values by DeLong.")
+        rivals = [entry.get("auc_difference") or {} for entry in baselines.values()]
+        delong = "; p values by DeLong" if any(gap.get("delong") for gap in rivals) else ""
+        told.append(f"Differences: on the same cases, resampled together{delong}.")
     return {
         "values": [f"{pooled}{mean}."],
         "auc": [f"AUC: {run.metrics.get('auc_definition', '')}.", by_class],

@@ -21,6 +21,7 @@ from capsmed.report.style import (
     INK,
     MODEL,
     QUIET,
+    colour_of,
     figure,
     ink_on,
     plain,
@@ -36,9 +37,10 @@ def roc_plot(run: RunFiles) -> str:
     with figure(HALF, 4.0) as drawn:
         axes = drawn.add_subplot()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8)
-        for name, entry in _models(run.metrics).items():
+        models = _models(run.metrics)
+        for name, entry in models.items():
             curve = _roc(run, name)
-            colour = COLOURS.get(name, MODEL)
+            colour = colour_of(name, list(models))
             text = f"{label_of(name)}  {span(entry['auc'])}"
             if name == run.model:
                 axes.fill_between(GRID, curve.low, curve.high, color=colour, alpha=0.15, lw=0)
@@ -153,10 +155,10 @@ def _roc(run: RunFiles, model: str) -> Roc:
 
 
 def _forest_rows(metrics: dict[str, Any], key: str) -> list[tuple[str, dict[str, Any], str, bool]]:
-    model = metrics["model"]
+    model, models = metrics["model"], _models(metrics)
     rows = [
-        (label_of(name), entry[key], COLOURS.get(name, MODEL), True)
-        for name, entry in _models(metrics).items()
+        (label_of(name), entry[key], colour_of(name, list(models)), True)
+        for name, entry in models.items()
     ]
     repeated = len({entry["repeat"] for entry in model["per_seed"]}) > 1
     if len(model["per_seed"]) > 1:

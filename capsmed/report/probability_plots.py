@@ -15,7 +15,7 @@ from capsmed.metrics.probability_curves import (
 from capsmed.metrics.sample import Sample, samples_of
 from capsmed.metrics.units import units_of
 from capsmed.report.run import RunFiles
-from capsmed.report.style import COLOURS, FAINT, HALF, INK, MODEL, QUIET, figure, plain, svg
+from capsmed.report.style import FAINT, HALF, INK, MODEL, QUIET, colour_of, figure, plain, svg
 from capsmed.report.words import label_of, span
 
 
@@ -32,7 +32,7 @@ def precision_recall_plot(run: RunFiles) -> str | None:
             entry = {run.model: run.metrics["model"], **run.metrics["baselines"]}[name]
             text = f"{label_of(name)}  {span(entry['average_precision'])}"
             if curve is not None:
-                axes.plot(RECALLS, curve, color=_colour(name), linewidth=1.6, label=text)
+                axes.plot(RECALLS, curve, color=_colour(run, name), linewidth=1.6, label=text)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
         axes.set(xlabel="recall (sensitivity)", ylabel="precision (positive predictive value)")
         _legend(axes, "average precision (interval)")
@@ -73,7 +73,9 @@ def decision_plot(run: RunFiles) -> str:
             if number == 0:
                 axes.plot(THRESHOLDS, every, color=QUIET, lw=1, ls=(0, (3, 2)), label="act on all")
                 axes.axhline(0, color=INK, linewidth=0.8, label="act on none")
-            axes.plot(THRESHOLDS, benefit, color=_colour(name), linewidth=1.6, label=label_of(name))
+            axes.plot(
+                THRESHOLDS, benefit, color=_colour(run, name), linewidth=1.6, label=label_of(name)
+            )
             top = max(top, float(benefit.max()))
         axes.set(xlim=(0, 1), ylim=(-0.25 * top - 0.01, 1.1 * top + 0.01))
         axes.set(xlabel="probability from which to act", ylabel="net benefit")
@@ -95,8 +97,8 @@ def _positive(run: RunFiles) -> int:
     return run.classes.index(run.positive)
 
 
-def _colour(name: str) -> str:
-    return COLOURS.get(name, MODEL)
+def _colour(run: RunFiles, name: str) -> str:
+    return colour_of(name, [run.model, *run.metrics["baselines"]])
 
 
 def _legend(axes: Axes, title: str | None) -> None:

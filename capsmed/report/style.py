@@ -28,6 +28,7 @@ MODEL, SIZE, HEAD = "#0072B2", "#D55E00", "#009E73"
 INK, QUIET, FAINT = "#1f2328", "#6b7280", "#d5d9de"
 #: For models without a colour of their own, in this order.
 PALETTE = (MODEL, SIZE, HEAD, "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MORE = ("#7f7f7f", "#8c564b", "#bcbd22")  # when the palette is used up
 COLOURS = {
     "size_only": SIZE,
     "ordinary_head": HEAD,
@@ -38,6 +39,21 @@ COLOURS = {
     "densenet121": "#882255",  # wine and olive of Tol's muted scheme: Okabe and Ito's are used up
     "resnet18": "#999933",
 }
+
+
+def colour_of(model: str, models: Sequence[str]) -> str:
+    """The colour of one of the models of a figure, the network first: no two are alike.
+
+    >>> colour_of("a", ["capsnet", "size_only", "a"]), colour_of("capsnet", ["capsnet", "a"])
+    ('#009E73', '#0072B2')
+    """
+    if model in COLOURS or not models or model == models[0]:
+        return COLOURS.get(model, MODEL)
+    taken = {MODEL, *(COLOURS[name] for name in models if name in COLOURS)}
+    free = [colour for colour in (*PALETTE, *_MORE) if colour not in taken]
+    others = [name for name in models[1:] if name not in COLOURS]
+    return free[others.index(model) % len(free)]
+
 
 #: Widths in inches; both come out at the same type size in the report's column.
 FULL, HALF = 8.6, 4.2

@@ -148,7 +148,8 @@ def _beside_size(metrics: dict[str, Any]) -> str:
         return ""
     verdict = {1: "better than size alone", -1: "worse than size alone"}
     told = verdict.get(_sign(gap), "not distinguishable from size alone")
-    return f"; {told}, difference {span(gap)}"
+    what = "difference" if len(metrics["classes"]) == 2 else "AUC difference"
+    return f"; {told}, {what} {span(gap)}"
 
 
 def held_out(metrics: dict[str, Any]) -> str:
@@ -215,7 +216,10 @@ def no_size_only(metrics: dict[str, Any]) -> str:
     """Why no size-only model stands beside the network; '' where one does."""
     if "size_only" in metrics["baselines"]:
         return ""
-    return "No size-only model: it was not asked for, or too few cases have a diameter."
+    return (
+        "No size-only model: it was not asked for, too few cases have a diameter, or cases were "
+        "predicted out of fold."
+    )
 
 
 def _verdict(gap: dict[str, Any], baseline: str) -> str:

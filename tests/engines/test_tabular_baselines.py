@@ -135,3 +135,54 @@ def test_damaged_features_are_told_with_the_way_on(folder, tmp_path):
     (run / "features.csv").write_text("x")
     with pytest.raises(CheckpointError, match="features.csv: expected case_id .* delete the file"):
         evaluate(run)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["61"] * 23 + ["NA"], "clinical: expected numbers or words in .* got both, 'NA' for case"),
+        (
+            ["61"] * 24,
+            "clinical: expected values that differ in the column 'odd', got '61' in every",
+        ),
+        ([f"{n}e301" for n in range(1, 25)], "clinical: expected numbers or at most 10 .* 'odd'"),
+    ],
+)
+def test_a_column_that_would_mislead_a_regression_is_refused(tmp_path, cells, message):
+    write_blobs(tmp_path)
+    table = pd.read_csv(tmp_path / "cohort.csv", dtype=str).assign(odd=cells)
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    with pytest.raises(DataError, match=message):
+        train(
+            tiny("cohort.csv", baselines={"clinical": ["odd"]}), base=tmp_path, out=tmp_path / "r"
+        )
+
+
+def test_a_column_of_names_is_no_column_of_groups(tmp_path):
+    write_blobs(tmp_path)
+    table = pd.read_csv(tmp_path / "cohort.csv", dtype=str)
+    table.assign(record="MRN-" + table["patient_id"]).to_csv(tmp_path / "cohort.csv", index=False)
+    asked = tiny("cohort.csv", evaluation={"subgroups": ["record"]})
+    with pytest.raises(
+        DataError, match="at most 20 different words in the column 'record', got 24"
+    ):
+        train(asked, base=tmp_path, out=tmp_path / "run")
+
+
+def test_another_cohort_without_a_column_is_predicted_without_that_baseline(folder, capsys):
+    table = pd.read_csv(folder / "new.csv", dtype=str).drop(columns=["age", "reader 1"])
+    table.assign(case_id="w" + table["case_id"]).to_csv(folder / "without.csv", index=False)
+    found = evaluate(folder / "run", cohort=str(folder / "without.csv"), device="cpu")
+    assert list(metrics(found)["baselines"]) == ["size_only", "radiomics"]
+    assert "clinical: not made, the cohort has no column 'age'" in capsys.readouterr().err
+
+
+def test_cells_of_another_cohort_that_say_nothing_are_counted(folder, capsys):
+    table = pd.read_csv(folder / "new.csv", dtype=str).assign(age="old", smoking="sometimes")
+    table.assign(case_id="v" + table["case_id"]).to_csv(folder / "words.csv", index=False)
+    evaluate(folder / "run", cohort=str(folder / "words.csv"), device="cpu")
+    said = capsys.readouterr().err
+    assert (
+        "clinical: 8 of 8 cells of 'age' are taken as missing, the first is 'old', no num" in said
+    )
+    assert "cells of 'smoking' are taken as missing, the first is 'sometimes', a word that" in said

@@ -172,13 +172,29 @@ def test_pictures_and_networks_are_told_only_where_they_lie(make_run):
     assert claim["31"] == "" and "1 trained networks lie" in tripod["22"]
 
 
+def evaluated(run, name, before="x"):
+    """An evaluation on as many other cases: the run's own under other names."""
+    other = run / "evaluations" / name
+    other.mkdir(parents=True)
+    (other / "metrics.json").write_bytes((run / "metrics.json").read_bytes())
+    for file in ("predictions.csv", "cohort.csv"):
+        table = pd.read_csv(run / file, dtype=str, keep_default_na=False)
+        names = [column for column in ("case_id", "patient") if column in table]
+        table[names] = before + table[names]
+        table.to_csv(other / file, index=False)
+    return other
+
+
+def test_patients_of_the_folds_are_no_external_test(make_run):
+    run = make_run(size=(8, 8))
+    evaluated(run, "again", before="")
+    assert answers(run)[0]["33"] == ""
+
+
 def test_another_cohort_is_the_external_test(make_run):
     run = make_run(size=(8, 8))
     assert answers(run)[0]["33"] == ""
-    other = run / "evaluations" / "abroad"
-    other.mkdir(parents=True)
-    for name in ("metrics.json", "predictions.csv", "cohort.csv"):
-        (other / name).write_bytes((run / name).read_bytes())
+    other = evaluated(run, "abroad")
     auc = read_run(run).metrics["model"]["auc"]["value"]
     assert answers(run)[0]["33"].startswith(f"Evaluated on cases in no fold: abroad: AUC {auc:.3f}")
     claim, tripod = answers(other)
@@ -193,10 +209,7 @@ def test_a_share_that_was_held_out_is_internal_and_a_marked_site_is_not(make_run
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["split"] = {**(config.get("split") or {}), "held_out": asked}
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    other = run / "evaluations" / "held_out"
-    other.mkdir(parents=True)
-    for name in ("metrics.json", "predictions.csv", "cohort.csv"):
-        (other / name).write_bytes((run / name).read_bytes())
+    other = evaluated(run, "held_out")
     for claim in (answers(run)[0], answers(other)[0]):
         assert "AUC" in claim[item] and "AUC" not in claim[{"32": "33", "33": "32"}[item]]
 

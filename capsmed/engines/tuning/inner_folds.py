@@ -44,7 +44,7 @@ def inner_splits(
     rows = cohort.included.set_index("case_id").loc[own["case_id"]].reset_index()
     groups, targets = groups_of(rows, experiment.split), rows["target"].to_numpy()
     folds = experiment.tuning.folds
-    _check(cohort, groups, targets, folds, fold)
+    _check(cohort, groups, targets, max(folds, 3 if experiment.split.inner else 2), fold)
     key = [experiment.split.seed, repeat, fold]
     fold_of = stratify.deal(groups, targets, folds, np.random.default_rng([*key, _DEALT]))
     tables = []
@@ -85,10 +85,10 @@ def _one_fold(own: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([own, measured], ignore_index=True).assign(fold=0)
 
 
-def _check(cohort: Cohort, groups: np.ndarray, targets: np.ndarray, folds: int, fold: int) -> None:
+def _check(cohort: Cohort, groups: np.ndarray, targets: np.ndarray, needed: int, fold: int) -> None:
+    """``needed``: one patient each that is measured, that trains and, if asked for, that stops."""
     for index, name in enumerate(cohort.classes):
         held = len(set(groups[targets == index]))
-        needed = max(folds, 3)  # one each that trains, chooses the epoch, is measured
         if held < needed:
             raise DataError(
                 f"tuning.folds: expected {needed} or more patients of class '{name}' in the "

@@ -178,7 +178,8 @@ def _try(search: _Search, values: Values, display: Display) -> Trial:
                 state = PRUNED
                 break
     except (ConfigError, TrainingError) as error:
-        state, reason = FAILED, str(error)
+        place = str(search.trials.folder / WORK)
+        state, reason = FAILED, str(error).replace(place, "the trial")
     display.skip(planned)
     seconds = round(time.monotonic() - started, 1)
     return Trial(values, state, tuple(scores), seconds, reason)

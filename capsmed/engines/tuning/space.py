@@ -115,7 +115,19 @@ def mattering(experiment: Experiment, model: str) -> dict[str, Choices]:
         return any(other != built[0] for other in built[1:])
 
     space = experiment.tuning.space
-    return {key: choices for key, choices in space.items() if changes(key, choices)}
+    return {
+        key: _real(experiment, key, choices)
+        for key, choices in space.items()
+        if changes(key, choices)
+    }
+
+
+def _real(experiment: Experiment, key: str, choices: Choices) -> Choices:
+    """A range of whole ends around a configured value that is none is one of real numbers."""
+    if isinstance(choices, Range) and isinstance(configured(experiment, key), float):
+        ends = {"low": float(choices.low), "high": float(choices.high)}
+        return choices.model_copy(update=ends)
+    return choices
 
 
 def distributions(space: Mapping[str, Choices]) -> dict[str, Any]:
@@ -151,7 +163,8 @@ def to_parameters(space: Mapping[str, Choices], values: Mapping[str, Any]) -> di
     for key, choices in space.items():
         value = values.get(key, _UNKNOWN)
         if isinstance(choices, Range):
-            number = isinstance(value, int | float) and math.isfinite(value)
+            kinds = int if isinstance(choices.low, int) and isinstance(choices.high, int) else float
+            number = isinstance(value, int | kinds) and math.isfinite(value)
             if number and choices.low <= value <= choices.high:
                 found[key] = value
         elif value in choices:
