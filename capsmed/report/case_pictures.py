@@ -76,7 +76,11 @@ def _ids(found: Arrays) -> np.ndarray:
 
 def _caption(run: RunFiles, decoded: bool) -> str:
     flat = len((run.config.get("patch") or {}).get("size") or ()) == 2
-    planes = "" if flat else ", ".join(PLANES if in_mm(run) else INDEX_PLANES)
+    planes = (
+        ""
+        if flat
+        else ", ".join(PLANES if in_mm(run) else [name.replace(", ", "") for name in INDEX_PLANES])
+    )
     shown = "The image" if flat else f"Middle planes ({planes})"
     below = "; below, the reconstruction from its longest capsule" if decoded else ""
     return f"{shown} of the patch{below}"
