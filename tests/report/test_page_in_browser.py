@@ -74,6 +74,17 @@ def test_the_slider_shows_the_numbers_that_numpy_gives(page, run):
             assert found == pytest.approx(np.mean(right), abs=5.01e-4)
 
 
+def test_on_paper_what_is_folded_is_open_and_afterwards_as_it_was(page):
+    folded = page.locator("details:not(.term)")
+    states = "all => all.map(d => d.open)"
+    folded.first.evaluate("d => { d.open = true }")
+    before = folded.evaluate_all(states)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(before) > 2 and all(folded.evaluate_all(states))
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert folded.evaluate_all(states) == before
+
+
 def test_at_first_the_most_wrong_cases_come_first(page, run):
     rows = read_table(run / "predictions.csv").query("model == 'capsnet'")
     true = np.where(rows["label"] == "malignant", rows["prob_malignant"], rows["prob_benign"])
