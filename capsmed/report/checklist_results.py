@@ -21,7 +21,7 @@ def results(run: RunFiles) -> dict[str, str]:
     compared = [words.comparison(run.metrics, name) for name in baselines]
     return {
         "performance": _told(run, ("auc", "error", "accuracy", "balanced_accuracy")),
-        "decisions": _told(run, _DECISIONS),
+        "decisions": _told(run, _DECISIONS) or _by_class(model),
         "calibration": _told(run, _CALIBRATION),
         "comparisons": " ".join(compared),
         "noted": words.sentence(run.metrics.get("note", "")),
@@ -46,13 +46,26 @@ def _told(run: RunFiles, keys: tuple[str, ...]) -> str:
     return f"{_capital('; '.join(found))}." if found else ""
 
 
+def _by_class(model: dict[str, Any]) -> str:
+    """Of more than two classes each against the rest."""
+    texts = [
+        f"{label}: "
+        + ", ".join(
+            f"{key.upper() if key in ('ppv', 'npv') else key} {words.span(entry[key])}"
+            for key in _DECISIONS
+        )
+        for label, entry in (model.get("one_vs_rest") or {}).items()
+    ]
+    return f"Each class against the rest: {'; '.join(texts)}." if texts else ""
+
+
 def _characteristics(run: RunFiles) -> str:
     texts = []
     for name, cases, patients, diameter in cohort.class_rows(run):
         people = "" if patients == "unknown" else f" of {patients} patients"
         size = "" if diameter == "–" else f", median diameter {diameter} mm"
         texts.append(f"{name}: {cases} cases{people}{size}")
-    return f"{_capital('; '.join(texts))}."
+    return f"Classes: {'; '.join(texts)}."
 
 
 def _spread(run: RunFiles, entries: list[dict[str, Any]], what: str) -> str:
@@ -80,7 +93,7 @@ def _subgroups(groups: dict[str, list[dict[str, Any]]]) -> str:
         for group in entries
         if group.get("too_few") or "auc" in group
     ]
-    return f"{_capital('; '.join(texts))}." if texts else ""
+    return f"Groups: {'; '.join(texts)}." if texts else ""
 
 
 def _internal(run: RunFiles) -> str:
