@@ -190,7 +190,8 @@ def _train(
             search_only=search_only,
         )
         if search_only:
-            show_chosen(run)
+            if _is_first():
+                show_chosen(run)
             return
         _report(run)
         if _is_first():
