@@ -41,3 +41,10 @@ FIRST_PIXEL = click.option(
     help="Number of the first column and row, where the table gives points in pixels.",
 )
 ENCODING = click.option("--encoding", help="Text encoding of the table; default UTF-8.")
+RESUME = click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with what was interrupted; its own configuration is used.",
+)
+DEVICE = click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")

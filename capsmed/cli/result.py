@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def is_finished(run: Path, experiment: Experiment) -> bool:
     """Whether ``run`` has all results of exactly this experiment, none of them damaged."""
-    files = [run / name for name in ("config.yaml", "metrics.json", "report.html")]
+    files = [run / n for n in ("config.yaml", "metrics.json", "report.html", "splits.csv")]
     if experiment.split.held_out.asked:
         from capsmed.metrics.tables import HELD_OUT
 
@@ -23,22 +23,20 @@ def is_finished(run: Path, experiment: Experiment) -> bool:
     folds = [p.parent for p in run.rglob("checkpoints") if "tuning" not in p.relative_to(run).parts]
     if not all(file.is_file() for file in [*files, *(fold / "fold.json" for fold in folds)]):
         return False
-    if not _is_json(files[1]) or (experiment.tuning.space and not _all_chosen(run, folds)):
+    if not _is_json(files[1]) or not _all_chosen(run, experiment):
         return False
     from capsmed import config
 
     return config.is_of(run, experiment)
 
 
-def _all_chosen(run: Path, folds: list[Path]) -> bool:
-    """Whether each fold's search is there."""
-    for fold in folds:
-        repeat, model = fold.parent.parent, fold.parent.parent.parent
-        own = [model.name] if model.parent.name == "baselines" else ["*"]
-        found = (run / "tuning").glob(f"{own[0]}/{repeat.name}/{fold.name}/chosen.json")
-        if not any(found):
-            return False
-    return True
+def _all_chosen(run: Path, experiment: Experiment) -> bool:
+    """Whether what each fold's search chose is there."""
+    from capsmed.engines.fits import list_fits
+    from capsmed.metrics.tables import read_table
+
+    fits = list_fits(run, experiment, read_table(run / "splits.csv"))
+    return all((fit.tuning / "chosen.json").exists() for fit in fits if fit.tuning is not None)
 
 
 def _is_json(path: Path) -> bool:

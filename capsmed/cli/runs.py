@@ -16,10 +16,12 @@ from capsmed.cli.options import (
     ALLOW_IMPORT,
     CONFIG,
     DATA_ROOT,
+    DEVICE,
     ENCODING,
     FIRST_PIXEL,
     FRAME,
     OUT,
+    RESUME,
     RUN,
     SET,
 )
@@ -36,19 +38,14 @@ if TYPE_CHECKING:
 @CONFIG
 @SET
 @OUT
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Go on with an interrupted run; its own configuration is used.",
-)
+@RESUME
 @click.option(
     "--continue",
     "go_on",
     is_flag=True,
     help="With --config: go on with the run if it exists, or show its finished result.",
 )
-@click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@DEVICE
 @click.option(
     "--smoke",
     is_flag=True,
@@ -102,14 +99,9 @@ def train(
 @CONFIG
 @SET
 @OUT
-@click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Go on with an interrupted search; its own configuration is used.",
-)
+@RESUME
 @click.option("--trials", type=click.IntRange(min=1), help="Trials a fold; tuning.trials.")
-@click.option("--device", help="auto, cpu, cuda, cuda:1, mps.")
+@DEVICE
 @DATA_ROOT
 @ALLOW_IMPORT
 def tune(

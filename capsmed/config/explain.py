@@ -78,10 +78,8 @@ def _written(detail: Mapping[str, Any], data: Any) -> Key:
             data = data[part]
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
-        elif detail["type"] != "missing" or part != detail["loc"][-1]:
-            if detail["type"] != "missing":
-                break
-            continue
+        elif detail["type"] != "missing":
+            break
         key.append(part)
     return tuple(key)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import ignite.distributed as idist
@@ -132,8 +132,7 @@ def _run(search: _Search, display: Display) -> Chosen:
         trials.add(trial, write=first)
     chosen = _choose(search)
     if first:
-        content = {name: getattr(chosen, name) for name in chosen.__dataclass_fields__}
-        RunFolder(trials.folder).write_json(FILE, content)
+        RunFolder(trials.folder).write_json(FILE, asdict(chosen))
         shutil.rmtree(trials.folder / WORK, ignore_errors=True)
     idist.barrier()
     return chosen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -130,6 +129,10 @@ def _real(experiment: Experiment, key: str, choices: Choices) -> Choices:
     return choices
 
 
+def _whole(choices: Range) -> bool:
+    return isinstance(choices.low, int) and isinstance(choices.high, int)
+
+
 def distributions(space: Mapping[str, Choices]) -> dict[str, Any]:
     """Optuna's distributions; a choice from a list is known by its place."""
 
@@ -137,8 +140,8 @@ def distributions(space: Mapping[str, Choices]) -> dict[str, Any]:
         if not isinstance(choices, Range):
             return optuna.distributions.CategoricalDistribution(range(len(choices)))
         low, high, log = choices.low, choices.high, choices.log
-        if isinstance(low, int) and isinstance(high, int):
-            return optuna.distributions.IntDistribution(low, high, log)
+        if _whole(choices):
+            return optuna.distributions.IntDistribution(int(low), int(high), log)
         return optuna.distributions.FloatDistribution(low, high, log)
 
     return {key: one(choices) for key, choices in space.items()}
@@ -163,8 +166,7 @@ def to_parameters(space: Mapping[str, Choices], values: Mapping[str, Any]) -> di
     for key, choices in space.items():
         value = values.get(key, _UNKNOWN)
         if isinstance(choices, Range):
-            kinds = int if isinstance(choices.low, int) and isinstance(choices.high, int) else float
-            number = isinstance(value, int | kinds) and math.isfinite(value)
+            number = isinstance(value, int if _whole(choices) else int | float)
             if number and choices.low <= value <= choices.high:
                 found[key] = value
         elif value in choices:
